@@ -1,0 +1,1 @@
+//! Verdict, jobs, heap growth and stacks made into ranked suspects. Pure.

@@ -1,0 +1,1 @@
+//! One report as terminal text, JSON, Markdown and HTML. Pure.

@@ -1,0 +1,1 @@
+//! Per runtime: recognise, inject, attach, capture.

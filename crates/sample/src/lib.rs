@@ -1,0 +1,1 @@
+//! /proc, cgroups and PSI read into samples.

@@ -1,0 +1,1 @@
+//! The agent protocol and the public JSON documents, versioned.
