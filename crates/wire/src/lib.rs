@@ -1,1 +1,3 @@
 //! The agent protocol and the public JSON documents, versioned.
+
+pub mod report;
