@@ -4,3 +4,4 @@
 //! fields are ignored, unknown message types are ordinary values.
 
 pub mod agent;
+pub mod report;
