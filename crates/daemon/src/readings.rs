@@ -18,7 +18,15 @@ pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
     };
     let mut readings: Vec<Reading> = Vec::new();
     for (at, sample) in isolate.samples.points() {
-        readings.push(Reading::Sample(sample_reading(start, *at, sample, counts_at(*at))));
+        let mut reading = sample_reading(start, *at, sample, counts_at(*at));
+        // Descriptors and threads belong to the process, so the main thread speaks for them.
+        if isolate.hello.thread == 0 {
+            if let Some((fds, threads)) = record.outside.descriptors_and_threads(isolate.hello.pid, *at) {
+                reading.fds = fds;
+                reading.threads = Some(threads);
+            }
+        }
+        readings.push(Reading::Sample(reading));
     }
     for (at, event) in isolate.collections.points() {
         readings.extend(gc_reading(start, *at, event).map(Reading::Gc));
