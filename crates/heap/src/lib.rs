@@ -2,6 +2,14 @@
 //!
 //! Pure over the bytes it is fed: no files, no clock. Parsers are push-fed and bounded.
 
+mod builder;
+mod column;
+mod dominators;
 mod graph;
+mod incoming;
+mod retaining;
+pub mod v8;
 
-pub use graph::{Edge, EdgeKind, EdgeName, Graph, GraphBuilder, Location, NodeIndex, NodeKind};
+pub use builder::GraphBuilder;
+pub use dominators::{DominatorChildren, Dominators};
+pub use graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, TextIndex};

@@ -1,0 +1,129 @@
+//! Dominators against the definition: `d` dominates `n` if removing `d` cuts `n` off from the root.
+
+use plimsoll_heap::{Dominators, EdgeKind, Graph, GraphBuilder, NodeIndex, NodeKind};
+
+/// A small deterministic generator (xorshift), so that a failure names its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % u64::from(bound)) as u32
+    }
+}
+
+fn random_graph(seed: u64) -> Graph {
+    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let nodes = 1 + random.below(24);
+    let edges = random.below(3 * nodes + 1);
+    let mut builder = GraphBuilder::default();
+    for node in 0..nodes {
+        builder.node(NodeKind::Object, "node", u64::from(node), 1 + random.below(100));
+    }
+    for _ in 0..edges {
+        let kind = match random.below(10) {
+            0 => EdgeKind::Weak,
+            1 => EdgeKind::Shortcut,
+            _ => EdgeKind::Property,
+        };
+        builder.edge(
+            NodeIndex(random.below(nodes)),
+            kind,
+            "edge",
+            NodeIndex(random.below(nodes)),
+        );
+    }
+    builder.build()
+}
+
+/// Everything that can be reached from the root without `without`, weakly held nodes included: what
+/// only weak edges lead to hangs below the root.
+fn reached(graph: &Graph, starts: &[NodeIndex], without: Option<NodeIndex>) -> Vec<bool> {
+    let mut seen = vec![false; graph.node_count() as usize];
+    let mut todo: Vec<NodeIndex> = starts
+        .iter()
+        .copied()
+        .filter(|start| Some(*start) != without)
+        .collect();
+    while let Some(node) = todo.pop() {
+        if std::mem::replace(&mut seen[node.0 as usize], true) {
+            continue;
+        }
+        for edge in graph.edges(node) {
+            let counts =
+                edge.kind != EdgeKind::Weak && (edge.kind != EdgeKind::Shortcut || node == Graph::ROOT);
+            if counts && Some(edge.to) != without {
+                todo.push(edge.to);
+            }
+        }
+    }
+    seen
+}
+
+/// The root, and the heads of what only weak edges lead to: told by the tree itself, as the choice of
+/// a head in a cycle is free.
+fn starts(graph: &Graph, dominators: &Dominators) -> Vec<NodeIndex> {
+    let held = reached(graph, &[Graph::ROOT], None);
+    let mut starts = vec![Graph::ROOT];
+    starts.extend(
+        graph.nodes().filter(|node| {
+            !held[node.0 as usize] && dominators.immediate_dominator(*node) == Some(Graph::ROOT)
+        }),
+    );
+    starts
+}
+
+#[test]
+fn agree_with_the_definition_on_random_graphs() {
+    for seed in 0..600 {
+        let graph = random_graph(seed);
+        let dominators = Dominators::of(&graph);
+        let starts = starts(&graph, &dominators);
+        let whole = reached(&graph, &starts, None);
+        assert!(
+            whole.iter().all(|seen| *seen),
+            "seed {seed}: every node hangs in the tree"
+        );
+        for candidate in graph.nodes().skip(1).filter(|node| !starts.contains(node)) {
+            let rest = reached(&graph, &starts, Some(candidate));
+            let cut_off: Vec<_> = graph.nodes().filter(|node| !rest[node.0 as usize]).collect();
+            let freed: u64 = cut_off.iter().map(|node| graph.self_bytes(*node)).sum();
+            assert_eq!(
+                dominators.retained_bytes(candidate),
+                freed,
+                "seed {seed}, node {candidate:?}"
+            );
+            for node in cut_off.into_iter().filter(|node| *node != candidate) {
+                assert!(
+                    dominators.chain(node).any(|above| above == candidate),
+                    "seed {seed}: {candidate:?} over {node:?}"
+                );
+            }
+        }
+        let all: u64 = graph.nodes().map(|node| graph.self_bytes(node)).sum();
+        assert_eq!(
+            dominators.retained_bytes(Graph::ROOT),
+            all,
+            "seed {seed}: the root retains all"
+        );
+    }
+}
+
+#[test]
+fn a_list_of_a_million_costs_no_stack() {
+    let nodes = 1_000_000;
+    let mut builder = GraphBuilder::default();
+    let mut last = builder.node(NodeKind::Synthetic, "", 1, 0);
+    for id in 2..=nodes {
+        let next = builder.node(NodeKind::Object, "Link", id, 8);
+        builder.edge(last, EdgeKind::Property, "next", next);
+        builder.edge(next, EdgeKind::Property, "previous", last);
+        last = next;
+    }
+    let graph = builder.build();
+    let dominators = Dominators::of(&graph);
+    assert_eq!(dominators.chain(last).count() as u64, nodes - 1);
+    assert_eq!(dominators.retained_bytes(NodeIndex(1)), 8 * (nodes - 1));
+}
