@@ -36,11 +36,15 @@ class Emitters {
     const { addListener, prependListener } = prototype;
     const counted = {
       addListener(type, listener) {
+        // Old-style heirs never call the constructor.
+        if (emitters.on && this?._events === undefined) emitters.meet(this);
         const result = addListener.call(this, type, listener);
         if (emitters.on) emitters.noteListeners(this, type);
         return result;
       },
       prependListener(type, listener) {
+        // Old-style heirs never call the constructor.
+        if (emitters.on && this?._events === undefined) emitters.meet(this);
         const result = prependListener.call(this, type, listener);
         if (emitters.on) emitters.noteListeners(this, type);
         return result;
