@@ -21,6 +21,7 @@ const { Quiet } = require('./quiet.cjs');
 const { Sampler } = require('./sampler.cjs');
 const { Shared } = require('./shared.cjs');
 const { Signals } = require('./signals.cjs');
+const { Spikes } = require('./spike.cjs');
 const { subscribeTracing } = require('./tracing.cjs');
 
 const now = performance.now.bind(performance);
@@ -51,16 +52,18 @@ class Agent {
 
   build() {
     const { config, sendImportant } = this;
+    const ownDirectory = path.dirname(__dirname) + path.sep;
     this.channel = new Channel(config.socket, this.guarded((command) => this.obey(command)), () => this.disable());
     const shared = new Shared(config.shared);
     const memory = new Memory();
     const budget = new PauseBudget(config.pauseBudget);
     const counters = new Counters(shared);
-    const onDetail = (run, endedAt, failed, reading) => this.channel.send(detail(run, endedAt, failed, reading));
+    const onMeasured = (run, endedAt, failed, reading) => this.reportJob(run, endedAt, failed, reading);
     const onError = (error) => this.fail(error);
-    const jobs = new Jobs({ counters, memory, shared, limit: config.jobs, onDetail, onError });
+    const jobs = new Jobs({ counters, memory, shared, limit: config.jobs, onMeasured, onError });
     const floors = new Floors({ allowed: config.floors, memory, budget, shared, counters, send: sendImportant });
-    const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory: path.dirname(__dirname) + path.sep, send: sendImportant, jobsDone: () => shared.done() });
+    const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
+    this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
     const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => profile.report() });
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
@@ -78,7 +81,7 @@ class Agent {
       memory, emitters: this.emitters, jobs, shared, channel,
       ownCost: () => (this.ownMs + jobs.costMs) / 1000,
       ownBytes: () => this.ownBytes + channel.pendingBytes,
-      ownResources: () => ({ PipeWrap: 1 }),
+      ownResources: () => ({ PipeWrap: 1, ...this.spikes.resources() }),
     });
     this.signals = new Signals((name) => this.finish({ reason: 'signal', code: null, signal: name }));
     this.onExit = (code) => this.guard(() => this.finish({ reason: 'exit', code }), []);
@@ -133,9 +136,16 @@ class Agent {
     const startedAt = now();
     this.scope(() => {
       this.profile.start();
-      if (threads.isMainThread) this.signals.start();
+      if (!threads.isMainThread) return;
+      this.signals.start();
+      if (this.config.profileIntervalBytes !== null) this.spikes.start();
     });
     this.ownMs += now() - startedAt;
+  }
+
+  reportJob(run, endedAt, failed, reading) {
+    if (run.detailed) this.send(detail(run, endedAt, failed, reading));
+    this.spikes.noteJob(run, endedAt, reading.peakBytes);
   }
 
   tick() {
@@ -144,6 +154,7 @@ class Agent {
     this.ticks += 1;
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
+    this.spikes.settle(false);
     this.lookForQuiet();
     this.channel.flush();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
@@ -225,6 +236,7 @@ class Agent {
     if (this.jobs.started > 0 && !this.quiet.limitTaken) this.capture.takeFinal(this.shared.inFlight());
     else if (this.floors.first !== null) this.floors.take(this.shared.inFlight());
     this.reportJobs();
+    this.spikes.finish();
     if (this.quiet.limitReached && !this.quiet.limitTaken) this.reached();
     this.sampler.sample();
     this.send({ type: 'bye', t: Date.now() / 1000, reason, code: code ?? null, signal }, true);
@@ -259,7 +271,7 @@ class Agent {
     process.removeListener('exit', this.onExit);
     process.removeListener('warning', this.onWarning);
     if (globalThis.plimsoll === this.api) delete globalThis.plimsoll;
-    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
+    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
     this.channel.close();
   }
 }

@@ -39,14 +39,14 @@ class Run {
 }
 
 class Jobs {
-  constructor({ counters, memory, shared, limit, onDetail, onError }) {
+  constructor({ counters, memory, shared, limit, onMeasured, onError }) {
     this.on = true;
     this.counters = counters;
     this.memory = memory;
     this.row = shared.row;
     this.shared = shared;
     this.limit = limit ?? Infinity;
-    this.onDetail = onDetail;
+    this.onMeasured = onMeasured;
     this.onError = onError;
     this.onFirst = null;
     this.quiet = null;
@@ -153,9 +153,12 @@ class Jobs {
   }
 
   open(counters, meta) {
-    const startedAt = now();
-    if (this.onFirst !== null) this.first();
-    if (startedAt >= this.quiet.lookAt || this.done >= this.quiet.lookJobs) this.quiet.atJobStart();
+    let startedAt = now();
+    if (this.onFirst !== null || startedAt >= this.quiet.lookAt || this.done >= this.quiet.lookJobs) {
+      if (this.onFirst !== null) this.first();
+      this.quiet.atJobStart();
+      startedAt = now();
+    }
     const run = this.pool.pop() ?? new Run();
     this.started += 1;
     run.counters = counters;
@@ -167,7 +170,7 @@ class Jobs {
     run.alone = this.inFlight === 1;
     this.row[words.IN_FLIGHT] = this.inFlight;
     this.row[words.STARTED] = this.started;
-    run.startedAt = now();
+    run.startedAt = startedAt;
     this.measureStart(run, counters);
     if (this.started % COST_SAMPLE === 0) this.costMs += (now() - run.startedAt) * COST_SAMPLE;
     return run;
@@ -204,7 +207,7 @@ class Jobs {
     this.row[words.IN_FLIGHT] = this.inFlight;
     if (run.tracked) this.untrack(run);
     if (this.counted) this.count(run, counters, durationMs, failed);
-    if (run.detailed && this.on) this.onDetail(run, endedAt, failed, reading);
+    if (reading !== null && this.on) this.onMeasured(run, endedAt, failed, reading);
     run.counters = null;
     run.meta = null;
     if (this.pool.length < POOL_LIMIT) this.pool.push(run);

@@ -23,8 +23,7 @@ const REQUEST = 4;
 const IN_FLIGHT = 0;
 const STARTED = 1;
 const DONE = 2;
-const RUNNING_SINCE = 3;
-const RUNNING_SEQUENCE = 4;
+const FIRST_CLASS = 8;
 
 const HEADER_BYTES = HEADER_WORDS * 4;
 const ROWS_BYTES = ISOLATES * ROW_WORDS * 8;
@@ -67,7 +66,7 @@ class Shared {
     while (Atomics.compareExchange(this.header, LOCK, 0, 1) !== 0) Atomics.wait(this.header, LOCK, 1, 1);
     try {
       const index = this.findOrAddName(bytes, name);
-      return index < 0 ? this.noRoom() : 8 + index;
+      return index < 0 ? this.noRoom() : FIRST_CLASS + index;
     } finally {
       Atomics.store(this.header, LOCK, 0);
       Atomics.notify(this.header, LOCK, 1);
@@ -105,7 +104,7 @@ class Shared {
   doneByClass() {
     if (!this.member || Atomics.load(this.header, OVERFLOW) !== 0) return null;
     const done = {};
-    this.classNames().forEach((name, index) => (done[name] = this.sum(8 + index)));
+    this.classNames().forEach((name, index) => (done[name] = this.sum(FIRST_CLASS + index)));
     return done;
   }
 
@@ -119,4 +118,14 @@ class Shared {
   }
 }
 
-module.exports = { Shared, words: { IN_FLIGHT, STARTED, DONE, RUNNING_SINCE, RUNNING_SEQUENCE, HEADER_BYTES, ROW_WORDS } };
+/** For a thread that only watches and has no row of its own: jobs in flight in the main thread. */
+function inFlightOf(buffer) {
+  return new Float64Array(buffer, HEADER_BYTES, ROW_WORDS)[IN_FLIGHT];
+}
+
+/** The same for jobs started. */
+function startedOf(buffer) {
+  return new Float64Array(buffer, HEADER_BYTES, ROW_WORDS)[STARTED];
+}
+
+module.exports = { Shared, inFlightOf, startedOf, words: { IN_FLIGHT, STARTED, DONE } };
