@@ -20,6 +20,7 @@ const { Profile } = require('./profile.cjs');
 const { Quiet } = require('./quiet.cjs');
 const { Sampler } = require('./sampler.cjs');
 const { Shared } = require('./shared.cjs');
+const { Siblings } = require('./siblings.cjs');
 const { Signals } = require('./signals.cjs');
 const { Spikes } = require('./spike.cjs');
 const { subscribeTracing } = require('./tracing.cjs');
@@ -64,12 +65,13 @@ class Agent {
     const floors = new Floors({ allowed: config.floors, memory, budget, shared, counters, send: sendImportant });
     const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
-    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => profile.report() });
+    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
     quiet.jobs = jobs;
     quiet.settle();
     Object.assign(this, { shared, memory, budget, counters, jobs, floors, profile, capture, quiet });
+    this.siblings = new Siblings({ shared, floors, capture, jobs });
     this.buildHooks();
   }
 
@@ -97,6 +99,7 @@ class Agent {
     process.on('exit', this.onExit);
     process.on('warning', this.onWarning);
     if (threads.isMainThread) threads.setEnvironmentData(ENVIRONMENT_KEY, { config: this.config.raw, shared: this.shared.buffer });
+    this.siblings.start(this.guarded(() => this.pollSiblings()));
     this.timer = setInterval(this.guarded(() => this.tick()), TICK_MS);
     this.timer.unref();
     this.floors.lastAt = -Infinity;
@@ -132,6 +135,12 @@ class Agent {
     this.tracing = subscribeTracing(this.jobs);
   }
 
+  /** After each capture: what is alive by stack, and the threads' turn. */
+  captured() {
+    this.profile.report();
+    if (threads.isMainThread) this.siblings.request();
+  }
+
   firstJob() {
     const startedAt = now();
     this.scope(() => {
@@ -146,6 +155,13 @@ class Agent {
   reportJob(run, endedAt, failed, reading) {
     if (run.detailed) this.send(detail(run, endedAt, failed, reading));
     this.spikes.noteJob(run, endedAt, reading.peakBytes);
+  }
+
+  pollSiblings() {
+    const startedAt = now();
+    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    if (this.siblings.poll()) this.channel.flush();
+    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
   }
 
   tick() {
@@ -235,6 +251,7 @@ class Agent {
     this.ended = true;
     if (this.jobs.started > 0 && !this.quiet.limitTaken) this.capture.takeFinal(this.shared.inFlight());
     else if (this.floors.first !== null) this.floors.take(this.shared.inFlight());
+    if (threads.isMainThread) this.siblings.awaitLast();
     this.reportJobs();
     this.spikes.finish();
     if (this.quiet.limitReached && !this.quiet.limitTaken) this.reached();
@@ -271,7 +288,7 @@ class Agent {
     process.removeListener('exit', this.onExit);
     process.removeListener('warning', this.onWarning);
     if (globalThis.plimsoll === this.api) delete globalThis.plimsoll;
-    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
+    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.siblings, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
     this.channel.close();
   }
 }
@@ -279,6 +296,11 @@ class Agent {
 function start(config) {
   Object.defineProperty(globalThis, Symbol.for('plimsoll.agent.started'), { value: true, configurable: true });
   const agent = new Agent(config);
+  if (!agent.shared.member) {
+    // Enough threads are watched.
+    agent.disable();
+    return;
+  }
   try {
     agent.start();
   } catch (error) {

@@ -169,7 +169,7 @@ class Jobs {
     this.inFlight += 1;
     run.alone = this.inFlight === 1;
     this.row[words.IN_FLIGHT] = this.inFlight;
-    this.row[words.STARTED] = this.started;
+    this.row[words.STARTED] += 1;
     run.startedAt = startedAt;
     this.measureStart(run, counters);
     if (this.started % COST_SAMPLE === 0) this.costMs += (now() - run.startedAt) * COST_SAMPLE;
@@ -223,8 +223,8 @@ class Jobs {
     const meta = run.meta;
     if (meta !== null && typeof meta === 'object') countMeta(counters, meta, run.startedAt);
     this.done += 1;
-    this.row[words.DONE] = this.done;
-    if (counters.slot >= 0) this.row[counters.slot] = counters.done;
+    this.row[words.DONE] += 1;
+    if (counters.slot >= 0) this.row[counters.slot] += 1;
     if (this.done >= this.limit || this.limitedElsewhere()) this.reachLimit();
   }
 
