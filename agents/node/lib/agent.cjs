@@ -7,6 +7,7 @@ const threads = require('node:worker_threads');
 const v8 = require('node:v8');
 
 const { PauseBudget } = require('./budget.cjs');
+const { meetLiveEmitters } = require('./attach.cjs');
 const { Capture } = require('./capture.cjs');
 const { Channel } = require('./channel.cjs');
 const { ENVIRONMENT_KEY } = require('./config.cjs');
@@ -19,6 +20,7 @@ const { Memory } = require('./memory.cjs');
 const { Profile } = require('./profile.cjs');
 const { Quiet } = require('./quiet.cjs');
 const { Sampler } = require('./sampler.cjs');
+const { Scripts } = require('./scripts.cjs');
 const { Shared } = require('./shared.cjs');
 const { Siblings } = require('./siblings.cjs');
 const { Signals } = require('./signals.cjs');
@@ -34,6 +36,7 @@ const TICKS_PER_SAMPLE = 4;
 /** A worker on its way out waits no longer than this for Plimsoll to read. */
 const FLUSH_MS = 300;
 const TEXT_LIMIT = 4096;
+const LONELY_MS = 2000;
 
 class Agent {
   constructor(config) {
@@ -64,6 +67,7 @@ class Agent {
     const jobs = new Jobs({ counters, memory, shared, limit: config.jobs, onMeasured, onError });
     const floors = new Floors({ allowed: config.floors, memory, budget, shared, counters, send: sendImportant });
     const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
+    this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
     const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
@@ -94,6 +98,7 @@ class Agent {
     this.hello();
     this.memory.onMajor = (event) => this.reportMajor(event);
     this.emitters.patch();
+    if (this.config.attached) meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
     this.offerApi();
     this.jobs.onFirst = () => this.firstJob();
     process.on('exit', this.onExit);
@@ -138,6 +143,7 @@ class Agent {
   /** After each capture: what is alive by stack, and the threads' turn. */
   captured() {
     this.profile.report();
+    if (this.capture.sequence === 1 || this.ended || this.quiet.limitTaken) this.scripts.report();
     if (threads.isMainThread) this.siblings.request();
   }
 
@@ -178,7 +184,12 @@ class Agent {
 
   lookForQuiet() {
     if (this.jobs.started > 0) this.quiet.idle();
-    else if (this.floors.dueWithoutJobs() && now() - this.startedAt > 2000) this.floors.take(this.shared.inFlight());
+    else if (this.mayTakeFloor() && this.floors.dueWithoutJobs()) this.floors.take(this.shared.inFlight());
+  }
+
+  /** Isolates that have no jobs around them may be wrappers that end at once: leave them alone at first. */
+  mayTakeFloor() {
+    return this.shared.done() > 0 || now() - this.startedAt > LONELY_MS;
   }
 
   reportJobs() {

@@ -91,14 +91,15 @@ class Jobs {
     const outer = this.executing;
     this.executing = run;
     let result;
+    let returned = false;
     try {
       result = run.tracked ? this.context.run(run.sequence, fn) : fn();
-    } catch (error) {
+      returned = true;
+    } finally {
+      // Not caught and thrown anew: Node would print our line as the place of an uncaught error.
       this.executing = outer;
-      this.end(run, true);
-      throw error;
+      if (!returned) this.end(run, true);
     }
-    this.executing = outer;
     if (result === null || typeof result !== 'object' || typeof result.then !== 'function') {
       this.end(run, false);
       return result;
