@@ -267,19 +267,18 @@ fn parse_header(line: &[u8]) -> Result<TraceHeader, TraceError> {
     serde_json::from_value(Value::Object(fields)).map_err(|e| wrong(e.to_string()))
 }
 
-/// One JSON object; the tokens `NaN` and `Infinity`, which some recorders write, are read as null.
-fn parse_object(line: &[u8]) -> Result<Map<String, Value>, String> {
+/// One JSON object; the tokens `NaN` and `Infinity`, which some recorders write, are read as null, and
+/// the second value says so.
+fn parse_object(line: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     let text = std::str::from_utf8(line).map_err(|e| e.to_string())?;
+    let mut mended = false;
     let value = serde_json::from_str(text).or_else(|error| {
-        let mended = without_non_numbers(text);
-        if mended == text {
-            Err(error)
-        } else {
-            serde_json::from_str(&mended)
-        }
+        let without = without_non_numbers(text);
+        mended = without != text;
+        if mended { serde_json::from_str(&without) } else { Err(error) }
     });
     match value {
-        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(Value::Object(fields)) => Ok((fields, mended)),
         Ok(_) => Err("it is another kind of value".to_owned()),
         Err(error) => Err(error.to_string()),
     }
