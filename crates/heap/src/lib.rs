@@ -13,3 +13,4 @@ pub mod v8;
 pub use builder::GraphBuilder;
 pub use dominators::{DominatorChildren, Dominators};
 pub use graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, TextIndex};
+pub use retaining::RetainingEdges;
