@@ -54,11 +54,14 @@ fn reached(graph: &Graph, starts: &[NodeIndex], without: Option<NodeIndex>) -> V
         if std::mem::replace(&mut seen[node.0 as usize], true) {
             continue;
         }
-        for edge in graph.edges(node) {
-            let counts =
-                edge.kind != EdgeKind::Weak && (edge.kind != EdgeKind::Shortcut || node == Graph::ROOT);
-            if counts && Some(edge.to) != without {
-                todo.push(edge.to);
+        for edge in graph
+            .edge_range(node)
+            .map(EdgeIndex)
+            .filter(|edge| retaining.contains(*edge))
+        {
+            let to = graph.edge(edge).to;
+            if Some(to) != without {
+                todo.push(to);
             }
         }
     }
