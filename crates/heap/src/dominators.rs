@@ -70,6 +70,28 @@ impl Dominators {
         self.order.iter().map(|node| NodeIndex(*node))
     }
 
+    /// All nodes as a walk down the tree meets them, each with the size of its subtree: the nodes that
+    /// a node dominates follow it directly. Takes 12 bytes a node while the iterator lives.
+    pub fn preorder(&self) -> impl ExactSizeIterator<Item = (NodeIndex, u32)> {
+        let mut subtree = vec![1u32; self.order.len()];
+        for node in self.order.iter().skip(1).rev() {
+            subtree[self.immediate[*node as usize] as usize] += subtree[*node as usize];
+        }
+        // `next[n]` is the first free position in the part of the walk that belongs to `n`.
+        let mut next = vec![0u32; self.order.len()];
+        let mut walk = vec![0u32; self.order.len()];
+        for node in &self.order {
+            let at = *node as usize;
+            let above = self.immediate[at] as usize;
+            let position = next[above];
+            next[above] += subtree[at];
+            next[at] = position + 1;
+            walk[position as usize] = *node;
+        }
+        walk.into_iter()
+            .map(move |node| (NodeIndex(node), subtree[node as usize]))
+    }
+
     /// How many nodes only weak edges lead to; they are counted as children of the root.
     pub fn weakly_held_count(&self) -> u32 {
         self.weakly_held
