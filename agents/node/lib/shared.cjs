@@ -1,0 +1,122 @@
+'use strict';
+// Counts that all isolates of a process see, in one small SharedArrayBuffer handed to threads as environment data.
+//
+// Each isolate owns a row and is its only writer, so no count needs an atomic operation on a job's path.
+
+const threads = require('node:worker_threads');
+
+/** The main thread and eight worker threads; further ones share nothing. */
+const ISOLATES = 9;
+const CLASSES = 64;
+const NAME_BYTES = 64;
+const HEADER_WORDS = 16;
+const ROW_WORDS = 8 + CLASSES;
+
+// Header words (Int32).
+const LOCK = 0;
+const ISOLATE_COUNT = 1;
+const CLASS_COUNT = 2;
+const OVERFLOW = 3;
+const REQUEST = 4;
+
+// Row words (Float64).
+const IN_FLIGHT = 0;
+const STARTED = 1;
+const DONE = 2;
+const RUNNING_SINCE = 3;
+const RUNNING_SEQUENCE = 4;
+
+const HEADER_BYTES = HEADER_WORDS * 4;
+const ROWS_BYTES = ISOLATES * ROW_WORDS * 8;
+const TOTAL_BYTES = HEADER_BYTES + ROWS_BYTES + CLASSES * (NAME_BYTES + 1);
+
+class Shared {
+  constructor(buffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer(TOTAL_BYTES);
+    this.header = new Int32Array(this.buffer, 0, HEADER_WORDS);
+    this.rows = new Float64Array(this.buffer, HEADER_BYTES, ISOLATES * ROW_WORDS);
+    this.names = new Uint8Array(this.buffer, HEADER_BYTES + ROWS_BYTES);
+    this.index = threads.isMainThread ? 0 : Atomics.add(this.header, ISOLATE_COUNT, 1) + 1;
+    this.member = this.index < ISOLATES;
+    this.row = this.member
+      ? this.rows.subarray(this.index * ROW_WORDS, (this.index + 1) * ROW_WORDS)
+      : new Float64Array(ROW_WORDS);
+    this.knownNames = [];
+  }
+
+  inFlight() {
+    return this.sum(IN_FLIGHT);
+  }
+
+  done() {
+    return this.sum(DONE);
+  }
+
+  sum(word) {
+    if (!this.member) return this.row[word];
+    const isolates = Math.min(ISOLATES, Atomics.load(this.header, ISOLATE_COUNT) + 1);
+    let total = 0;
+    for (let index = 0; index < isolates; index += 1) total += this.rows[index * ROW_WORDS + word];
+    return total;
+  }
+
+  /** The word of this isolate's row that counts the class, or -1 if there is no room for it. */
+  slotOf(name) {
+    const bytes = Buffer.from(name, 'utf8');
+    if (!this.member || bytes.length === 0 || bytes.length > NAME_BYTES) return this.noRoom();
+    while (Atomics.compareExchange(this.header, LOCK, 0, 1) !== 0) Atomics.wait(this.header, LOCK, 1, 1);
+    try {
+      const index = this.findOrAddName(bytes, name);
+      return index < 0 ? this.noRoom() : 8 + index;
+    } finally {
+      Atomics.store(this.header, LOCK, 0);
+      Atomics.notify(this.header, LOCK, 1);
+    }
+  }
+
+  noRoom() {
+    Atomics.store(this.header, OVERFLOW, 1);
+    return -1;
+  }
+
+  findOrAddName(bytes, name) {
+    const known = this.classNames();
+    const index = known.indexOf(name);
+    if (index >= 0) return index;
+    if (known.length >= CLASSES) return -1;
+    const offset = known.length * (NAME_BYTES + 1);
+    this.names[offset] = bytes.length;
+    this.names.set(bytes, offset + 1);
+    Atomics.store(this.header, CLASS_COUNT, known.length + 1);
+    return known.length;
+  }
+
+  classNames() {
+    const count = Atomics.load(this.header, CLASS_COUNT);
+    for (let index = this.knownNames.length; index < count; index += 1) {
+      const offset = index * (NAME_BYTES + 1);
+      const bytes = this.names.slice(offset + 1, offset + 1 + this.names[offset]);
+      this.knownNames.push(Buffer.from(bytes).toString('utf8'));
+    }
+    return this.knownNames;
+  }
+
+  /** Completed jobs per class over all isolates, or null if some class had no room here. */
+  doneByClass() {
+    if (!this.member || Atomics.load(this.header, OVERFLOW) !== 0) return null;
+    const done = {};
+    this.classNames().forEach((name, index) => (done[name] = this.sum(8 + index)));
+    return done;
+  }
+
+  /** Asks the other isolates of the process to take evidence when they next look. */
+  requestCapture() {
+    Atomics.add(this.header, REQUEST, 1);
+  }
+
+  captureRequests() {
+    return Atomics.load(this.header, REQUEST);
+  }
+}
+
+module.exports = { Shared, words: { IN_FLIGHT, STARTED, DONE, RUNNING_SINCE, RUNNING_SEQUENCE, HEADER_BYTES, ROW_WORDS } };
