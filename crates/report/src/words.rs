@@ -264,7 +264,8 @@ pub(crate) fn duration(seconds: f64) -> String {
         _ if seconds < 0.999_5 => format!("{} ms", number(seconds * 1e3)),
         _ if seconds < 9.95 => format!("{} s", number((seconds * 10.0).round() / 10.0)),
         _ if whole < 2 * MINUTE => format!("{whole} s"),
-        _ if whole < 2 * HOUR => two_units(whole, (MINUTE, "min"), (1, "s")),
+        _ if whole < 10 * MINUTE => two_units(whole, (MINUTE, "min"), (1, "s")),
+        _ if whole < 2 * HOUR => format!("{} min", (whole + MINUTE / 2) / MINUTE),
         _ if whole < 2 * DAY => two_units(whole, (HOUR, "h"), (MINUTE, "min")),
         // Beyond a year a forecast is no plan.
         _ if whole < 365 * DAY => two_units(whole, (DAY, "d"), (HOUR, "h")),
@@ -349,6 +350,12 @@ pub(crate) fn suspect_figures(suspect: &Suspect) -> String {
 /// The name that a suspect goes by: its holder, else the type that piles up.
 pub(crate) fn suspect_name(suspect: &Suspect) -> &str {
     suspect.holder.as_deref().unwrap_or(&suspect.type_name)
+}
+
+/// Whether a step of a retainer path is the holder itself: `failedPayloads :: Array`.
+pub(crate) fn is_holder_step(suspect: &Suspect, step: &str) -> bool {
+    let variable = step.split(" :: ").next().unwrap_or(step);
+    suspect.holder.as_deref().is_some_and(|holder| holder == variable)
 }
 
 /// Where the holder is declared, as far as known.
@@ -470,6 +477,7 @@ mod tests {
             (1.23, "1.2 s"),
             (61.2, "61 s"),
             (150.0, "2 min 30 s"),
+            (2530.0, "42 min"),
             (8100.0, "2 h 15 min"),
             (259_200.0, "3 d"),
             (1e12, "over a year"),

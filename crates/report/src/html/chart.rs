@@ -84,6 +84,14 @@ pub(super) enum Quantity {
 }
 
 impl Quantity {
+    fn axis_title(self) -> &'static str {
+        match self {
+            Quantity::Bytes => "bytes",
+            Quantity::Seconds => "time since the start",
+            Quantity::Jobs => "completed jobs",
+        }
+    }
+
     /// Divisor and unit that make `most` a number of one to three digits.
     fn scale(self, most: f64) -> (f64, &'static str) {
         let units: &[(f64, &str)] = match self {
@@ -138,13 +146,13 @@ const SIZES: [Size; 2] = [
     Size {
         class: "wide",
         width: 880,
-        height: 250,
+        height: 264,
         x_labels: 9,
     },
     Size {
         class: "narrow",
         width: 340,
-        height: 210,
+        height: 224,
         x_labels: 4,
     },
 ];
@@ -183,7 +191,7 @@ fn swatch(mark: Mark) -> &'static str {
         Mark::ThinLine => "line thin",
         Mark::Dots => "dot",
         Mark::Rings => "ring",
-        Mark::Stems => "upright",
+        Mark::Stems => "upright solid",
         Mark::Band => "area",
     }
 }
@@ -205,7 +213,8 @@ impl Frame {
                 .flat_map(|trace| &trace.points)
                 .filter(|point| is_finite(point))
         };
-        let (left, right) = extent(points().map(|point| point.0))?;
+        let marks = chart.marks.iter().copied().filter(|mark| mark.is_finite());
+        let (left, right) = extent(points().map(|point| point.0).chain(marks))?;
         let (low, high) = extent(points().map(|point| point.1))?;
         let missing = (high.abs() * LEAST_SPAN_SHARE - (high - low)).max(0.0);
         let margin = (high - low + missing) * 0.06 + missing / 2.0;
@@ -272,7 +281,7 @@ fn draw(canvas: &Canvas, chart: &Chart, frame: &Frame, size: &Size) -> Result<()
     let mut plane = ChartBuilder::on(canvas)
         .margin_top(8)
         .margin_right(14)
-        .x_label_area_size(26)
+        .x_label_area_size(42)
         .y_label_area_size(66)
         .build_cartesian_2d(frame.x.clone(), frame.y.clone())?;
     let label =
@@ -284,6 +293,7 @@ fn draw(canvas: &Canvas, chart: &Chart, frame: &Frame, size: &Size) -> Result<()
         .bold_line_style(Role::Grid.placeholder())
         .axis_style(Role::Grid.placeholder())
         .label_style(("sans-serif", 14, &Role::Label.placeholder()))
+        .x_desc(chart.x.axis_title())
         .x_labels(size.x_labels)
         .y_labels(6)
         .x_label_formatter(&label(frame.x_unit.1))

@@ -45,21 +45,22 @@ fn card(suspect: &Suspect, open: bool) -> Markup {
             }
             @if !suspect.explanation.is_empty() { p { (sentence(&suspect.explanation)) } }
             p.figures { (words::suspect_figures(suspect)) }
-            (retainer_path(&suspect.retainer_path, open))
+            (retainer_path(suspect, open))
             (allocations(suspect))
             (remedies(&suspect.remedies, open))
         }
     }
 }
 
-fn retainer_path(path: &[String], open: bool) -> Markup {
+fn retainer_path(suspect: &Suspect, open: bool) -> Markup {
+    let path = &suspect.retainer_path;
     html! {
         @if !path.is_empty() {
             details open[open] {
                 summary { "Retainer path, from the roots" }
                 ol.path {
                     @for (depth, step) in path.iter().take(MOST_STEPS).enumerate() {
-                        li style={ "--depth:" (depth) } { code { (name(step)) } }
+                        li.holder[words::is_holder_step(suspect, step)] style={ "--depth:" (depth) } { code { (name(step)) } }
                     }
                     @if path.len() > MOST_STEPS { li.note style="--depth:0" { "and " (path.len() - MOST_STEPS) " more steps" } }
                 }

@@ -111,7 +111,7 @@ fn evidence_row(item: &Evidence) -> Markup {
             td.figure { (item.jobs.map_or(words::UNKNOWN.to_owned(), words::count)) }
             td.figure { (item.pause_seconds.map_or(words::UNKNOWN.to_owned(), words::duration)) }
             td.figure { (words::known_bytes(item.bytes)) }
-            td { (name(&item.taken_at)) }
+            td.moment { (name(&item.taken_at)) }
             td { code { (name(&item.path)) } }
         }
     }

@@ -38,7 +38,7 @@ fn one(sheet: &mut Sheet, suspect: &Suspect) {
     if !suspect.explanation.is_empty() {
         sheet.paragraph("     ", Ink::Plain, &words::sentence(&suspect.explanation));
     }
-    retainer_path(sheet, &suspect.retainer_path);
+    retainer_path(sheet, suspect);
     allocation_frames(sheet, suspect);
 }
 
@@ -67,17 +67,23 @@ fn headline(sheet: &mut Sheet, suspect: &Suspect) {
     );
 }
 
-fn retainer_path(sheet: &mut Sheet, path: &[String]) {
+fn retainer_path(sheet: &mut Sheet, suspect: &Suspect) {
+    let path = &suspect.retainer_path;
     if path.is_empty() {
         return;
     }
     sheet.line(&[span(Ink::Faint, "     held by")]);
     for (depth, step) in shortened_path(path).iter().enumerate() {
         let indent = 7 + depth.saturating_sub(1) * 2;
+        let ink = if words::is_holder_step(suspect, step) {
+            Ink::Name
+        } else {
+            Ink::Plain
+        };
         let branch = if depth == 0 { "" } else { "└ " };
         sheet.line(&[
             span(Ink::Faint, " ".repeat(indent) + branch),
-            span(Ink::Plain, step_text(sheet, step, indent + 2)),
+            span(ink, step_text(sheet, step, indent + 2)),
         ]);
     }
 }

@@ -302,7 +302,7 @@ fn class(
             confidence: 0.95,
         }),
         peak_bytes: Some(peak),
-        allocated_bytes_per_job: Some(peak as f64 / 22.0),
+        allocated_bytes_per_job: Some((peak / 22) as f64),
         duration_seconds: Some(Quantiles {
             p50: 0.0102,
             p95: 0.0312,
