@@ -42,7 +42,7 @@ pub fn markdown(story: &Story) -> String {
 fn text(sentence: &str) -> String {
     let sentence = words::sentence(sentence);
     let parts: Vec<&str> = sentence.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return escaped(&sentence);
     }
     let piece = |(index, part): (usize, &&str)| if index % 2 == 1 { code(part) } else { escaped(part) };
@@ -308,7 +308,7 @@ fn footer(out: &mut String, story: &Story) {
         *out += &format!("- No data from {from} to {to}: {}\n", text(&gap.reason));
     }
     list(out, story.notes);
-    *out += &format!("- Watching cost: {}\n", words::cost(story.report));
+    *out += &format!("- {}\n", words::cost(story.report));
 }
 
 #[cfg(test)]

@@ -212,7 +212,7 @@ pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -431,33 +431,38 @@ pub(crate) fn blind_spots(report: &Report) -> Vec<String> {
         .collect()
 }
 
-/// What watching cost, in one sentence.
+/// What watching cost, in three sentences.
 pub(crate) fn cost(report: &Report) -> String {
     let cost = &report.cost;
-    let cpu = match cost.agent_cpu_share.filter(|it| it.is_finite()) {
-        Some(cpu) => format!("{} of the worker's CPU time", share(cpu)),
-        None => "CPU time not measured".to_owned(),
+    let cpu = cost.agent_cpu_share.filter(|it| it.is_finite());
+    let agent = match (cpu, cost.agent_bytes.map(|held| bytes(held as f64))) {
+        (Some(cpu), Some(held)) => format!(
+            "The agent took {} of the worker's CPU time and holds {held}.",
+            share(cpu)
+        ),
+        (Some(cpu), None) => format!("The agent took {} of the worker's CPU time.", share(cpu)),
+        (None, Some(held)) => format!("The agent holds {held}; its CPU time was not measured."),
+        (None, None) => "The cost of the agent was not measured.".to_owned(),
     };
-    let memory = match cost.agent_bytes {
-        Some(held) => format!("{} of memory", bytes(held as f64)),
-        None => "memory not measured".to_owned(),
+    let stood = match cost.pauses_seconds {
+        0.0 => "The worker was never stopped.".to_owned(),
+        pauses => format!(
+            "The worker stood still for {} in all{}.",
+            duration(pauses),
+            pause_share(report)
+        ),
     };
-    let pauses = format!(
-        "stood still {} in all{}",
-        duration(cost.pauses_seconds),
-        pause_share(report)
-    );
     let dropped = match cost.dropped_records {
-        0 => "no record dropped".to_owned(),
-        dropped => format!("{} dropped", counted(dropped, "record", "records")),
+        0 => "No record was dropped.".to_owned(),
+        dropped => format!("{} dropped.", counted(dropped, "record was", "records were")),
     };
-    format!("{cpu}, {memory}, {pauses}, {dropped}")
+    format!("{agent} {stood} {dropped}")
 }
 
 fn pause_share(report: &Report) -> String {
     let pauses = report.cost.pauses_seconds / report.window.seconds;
     if pauses.is_finite() && pauses > 0.0 {
-        format!(" ({} of the time)", share(pauses))
+        format!(", {} of the time", share(pauses))
     } else {
         String::new()
     }

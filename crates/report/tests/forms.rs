@@ -22,7 +22,7 @@ fn check_golden(name: &str, text: &str) {
         .join("tests/golden")
         .join(name);
     if std::env::var_os("PLIMSOLL_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("the golden folder is writable");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(text, expected, "{name}");

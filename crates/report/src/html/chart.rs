@@ -161,8 +161,8 @@ const MOST_BUCKETS: usize = 300;
 /// Below this share of its height, movement is drawn as what it is: nearly flat.
 const LEAST_SPAN_SHARE: f64 = 0.1;
 
-/// The chart as a figure with legend; nothing if it has no points to show.
-pub(super) fn figure(chart: &Chart) -> Markup {
+/// The chart as a figure with its legend and what else belongs to it; nothing if it has no points to show.
+pub(super) fn figure(chart: &Chart, below: &Markup) -> Markup {
     let Some(frame) = Frame::around(chart) else {
         return html! {};
     };
@@ -170,16 +170,21 @@ pub(super) fn figure(chart: &Chart) -> Markup {
         figure.card {
             figcaption { h3 { (chart.title) } @if !chart.note.is_empty() { p.note { (chart.note) } } }
             @for size in &SIZES { (svg(chart, &frame, size)) }
-            ul.legend {
-                @for trace in chart.traces.iter().filter(|trace| !trace.label.is_empty()) {
-                    li { span class={ "swatch " (swatch(trace.mark)) } style={ "--c:var(--r" (trace.role.index()) ")" } {} (trace.label) }
-                }
-                @if !chart.marks.is_empty() {
-                    li { span.swatch.upright style={ "--c:var(--r" (Role::Mark.index()) ")" } {} "evidence taken" }
-                }
-                @if !chart.gaps.is_empty() {
-                    li { span.swatch.area style={ "--c:var(--r" (Role::Gap.index()) ")" } {} "no data" }
-                }
+            (legend(chart))
+            (below)
+        }
+    }
+}
+
+fn legend(chart: &Chart) -> Markup {
+    let traces = chart.traces.iter().filter(|trace| !trace.label.is_empty());
+    let traces = traces.map(|trace| (swatch(trace.mark), trace.role, trace.label.as_str()));
+    let marks = (!chart.marks.is_empty()).then_some(("upright", Role::Mark, "evidence taken"));
+    let gaps = (!chart.gaps.is_empty()).then_some(("area", Role::Gap, "no data"));
+    html! {
+        ul.legend {
+            @for (shape, role, label) in traces.chain(marks).chain(gaps) {
+                li { span class={ "swatch " (shape) } style={ "--c:var(--r" (role.index()) ")" } {} (label) }
             }
         }
     }
@@ -463,7 +468,7 @@ mod tests {
                     gaps: vec![(-5.0, 0.5)],
                     from_zero: false,
                 };
-                let text = figure(&chart).into_string();
+                let text = figure(&chart, &html! {}).into_string();
                 assert!(
                     text.contains("<svg") && !text.contains("\"#") && !text.contains("NaN"),
                     "{text}"

@@ -121,7 +121,7 @@ fn as_table(stacks: &[AllocationStack]) -> Markup {
     let mut largest: Vec<&AllocationStack> = stacks.iter().filter(|stack| !stack.frames.is_empty()).collect();
     largest.sort_by_key(|stack| std::cmp::Reverse(stack.bytes));
     html! {
-        details {
+        details.long {
             summary { "The largest stacks as text" }
             @for stack in largest.iter().take(MOST_STACKS) { (stack_text(stack)) }
         }
@@ -133,7 +133,7 @@ pub(super) fn stack_text(stack: &AllocationStack) -> Markup {
     let left_out = stack.frames.len().saturating_sub(MOST_FRAMES);
     html! {
         div.stack {
-            strong { (words::bytes(stack.bytes as f64)) }
+            strong { (words::bytes(stack.bytes as f64)) } " allocated at"
             ol.frames {
                 @for frame in stack.frames.iter().take(MOST_FRAMES) { li { code { (name(frame)) } } }
                 @if left_out > 0 { li.note { "and " (left_out) " more frames" } }

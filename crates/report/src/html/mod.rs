@@ -41,7 +41,8 @@ pub fn html(story: &Story) -> String {
                     (tables::spikes(&report.spikes))
                     (tables::evidence(&report.evidence))
                     (worker(report))
-                    (cost(story))
+                    (notes(story))
+                    (cost(report))
                     (method())
                 }
             }
@@ -183,18 +184,19 @@ fn worker(report: &Report) -> Markup {
     }
 }
 
-fn cost(story: &Story) -> Markup {
+fn notes(story: &Story) -> Markup {
     html! {
-        section #cost {
-            h2 { "What watching cost" }
-            div.card {
-                p { "The agent took " (words::cost(story.report)) "." }
-                @if !story.notes.is_empty() {
-                    ul { @for note in story.notes.iter().take(MOST_TEXTS) { li { (sentence(note)) } } }
-                }
+        @if !story.notes.is_empty() {
+            section #notes {
+                h2 { "Notes" }
+                ul.card.steps { @for note in story.notes.iter().take(MOST_TEXTS) { li { (sentence(note)) } } }
             }
         }
     }
+}
+
+fn cost(report: &Report) -> Markup {
+    html! { section #cost { h2 { "What watching cost" } p.card { (words::cost(report)) } } }
 }
 
 fn method() -> Markup {

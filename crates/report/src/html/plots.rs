@@ -8,16 +8,15 @@ use crate::floor_line::{floor_line, floor_points};
 use crate::story::{FloorPoint, Series, Story};
 use crate::words;
 
+const MOST_FLOOR_ROWS: usize = 100;
+
 /// The section of charts; nothing if nothing was recorded.
 pub(super) fn plots(story: &Story) -> Markup {
     let (report, series) = (story.report, story.series);
-    let charts = [
-        floor(report, series),
-        memory(report, series),
-        jobs(series),
-        pauses(series),
-    ];
-    let drawn: Vec<Markup> = charts.iter().map(figure).collect();
+    let floors = figure(&floor(report, series), &floor_table(&series.floors));
+    let others = [memory(report, series), jobs(series), pauses(series)];
+    let others = others.iter().map(|chart| figure(chart, &html! {}));
+    let drawn: Vec<Markup> = std::iter::once(floors).chain(others).collect();
     html! {
         @if drawn.iter().any(|chart| !chart.0.is_empty()) {
             section #plots { h2 { "Measurements" } @for chart in &drawn { (chart) } }
@@ -99,6 +98,32 @@ fn floor_note(report: &Report) -> String {
     });
     let axis = "Each floor is taken right after a full collection. The axis need not start at zero.";
     format!("{}{axis}", growth.unwrap_or_default())
+}
+
+/// The floors as figures, for readers who cannot see the chart or want to copy them.
+fn floor_table(floors: &[FloorPoint]) -> Markup {
+    html! {
+        @if !floors.is_empty() {
+            details.long {
+                summary { "Floors as a table" }
+                div.scroll { table {
+                    thead { tr {
+                        @for title in ["Completed jobs", "Time", "Live heap", "Buffers outside the heap", "Jobs running"] {
+                            th.figure scope="col" { (title) }
+                        }
+                    } }
+                    tbody { @for floor in floors.iter().take(MOST_FLOOR_ROWS) { tr {
+                        td.figure { (words::count(floor.jobs)) }
+                        td.figure { (words::duration(floor.at_seconds)) }
+                        td.figure { (words::bytes(floor.live_bytes)) }
+                        td.figure { (floor.external_bytes.map_or(words::UNKNOWN.to_owned(), words::bytes)) }
+                        td.figure { (words::count(u64::from(floor.in_flight))) }
+                    } } }
+                } }
+                @if floors.len() > MOST_FLOOR_ROWS { p.note { "and " (floors.len() - MOST_FLOOR_ROWS) " more" } }
+            }
+        }
+    }
 }
 
 fn memory(report: &Report, series: &Series) -> Chart {
