@@ -59,6 +59,11 @@ fn terminal_without_unicode_is_ascii() {
 }
 
 #[test]
+fn json_of_a_run_that_saw_nothing() {
+    check_golden("empty.json", &json(&sample::empty().report));
+}
+
+#[test]
 fn markdown_of_a_leak() {
     check_golden("leaking.md", &markdown(&sample::leaking().story()));
 }

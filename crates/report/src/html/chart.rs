@@ -131,6 +131,8 @@ pub(super) struct Chart {
     pub marks: Vec<f64>,
     /// Stretches without data.
     pub gaps: Vec<(f64, f64)>,
+    /// Movement below this share of the greatest value is not blown up to the height of the chart.
+    pub least_span_share: f64,
     /// Whether the y axis starts at zero even where the data does not.
     pub from_zero: bool,
 }
@@ -158,8 +160,6 @@ const SIZES: [Size; 2] = [
 ];
 /// More points than pixels only make the file large.
 const MOST_BUCKETS: usize = 300;
-/// Below this share of its height, movement is drawn as what it is: nearly flat.
-const LEAST_SPAN_SHARE: f64 = 0.1;
 
 /// The chart as a figure with its legend and what else belongs to it; nothing if it has no points to show.
 pub(super) fn figure(chart: &Chart, below: &Markup) -> Markup {
@@ -221,7 +221,7 @@ impl Frame {
         let marks = chart.marks.iter().copied().filter(|mark| mark.is_finite());
         let (left, right) = extent(points().map(|point| point.0).chain(marks))?;
         let (low, high) = extent(points().map(|point| point.1))?;
-        let missing = (high.abs() * LEAST_SPAN_SHARE - (high - low)).max(0.0);
+        let missing = (high.abs() * chart.least_span_share - (high - low)).max(0.0);
         let margin = (high - low + missing) * 0.06 + missing / 2.0;
         let bottom = if chart.from_zero {
             0.0f64.min(low)
@@ -304,6 +304,16 @@ fn draw(canvas: &Canvas, chart: &Chart, frame: &Frame, size: &Size) -> Result<()
         .x_label_formatter(&label(frame.x_unit.1))
         .y_label_formatter(&label(frame.y_unit.1))
         .draw()?;
+    draw_overlays(&mut plane, chart, frame)?;
+    chart
+        .traces
+        .iter()
+        .try_for_each(|trace| draw_trace(&mut plane, trace, frame))?;
+    canvas.present()
+}
+
+/// Stretches without data, and the moments of evidence.
+fn draw_overlays(plane: &mut Plane, chart: &Chart, frame: &Frame) -> Result<(), Failure> {
     for (from, to) in &chart.gaps {
         let corners = [frame.place((*from, 0.0)).0, frame.place((*to, 0.0)).0]
             .map(|x| x.clamp(frame.x.start, frame.x.end));
@@ -323,11 +333,7 @@ fn draw(canvas: &Canvas, chart: &Chart, frame: &Frame, size: &Size) -> Result<()
             Role::Mark.placeholder().stroke_width(1),
         ))?;
     }
-    chart
-        .traces
-        .iter()
-        .try_for_each(|trace| draw_trace(&mut plane, trace, frame))?;
-    canvas.present()
+    Ok(())
 }
 
 fn draw_trace(plane: &mut Plane, trace: &Trace, frame: &Frame) -> Result<(), Failure> {
@@ -466,6 +472,7 @@ mod tests {
                     traces: vec![trace],
                     marks: vec![0.5],
                     gaps: vec![(-5.0, 0.5)],
+                    least_span_share: 0.1,
                     from_zero: false,
                 };
                 let text = figure(&chart, &html! {}).into_string();

@@ -1,13 +1,16 @@
 //! Which charts a report shows, and what they are made of.
 
 use maud::{Markup, html};
-use plimsoll_model::{Channel, Report};
+use plimsoll_model::{Channel, Report, Status};
 
 use super::chart::{CLASS_COLORS, Chart, Mark, Quantity, Role, Trace, figure};
 use crate::floor_line::{floor_line, floor_points};
 use crate::story::{FloorPoint, Series, Story};
 use crate::words;
 
+/// A leak of a few percent must be seen to rise; noise of a few percent must not look like one.
+const SPAN_SHARE_OF_A_LEAK: f64 = 0.05;
+const SPAN_SHARE_OF_NOISE: f64 = 0.4;
 const MOST_FLOOR_ROWS: usize = 100;
 
 /// The section of charts; nothing if nothing was recorded.
@@ -40,6 +43,7 @@ fn trace(label: &str, role: Role, mark: Mark, points: &[(f64, f64)]) -> Trace {
 
 fn floor(report: &Report, series: &Series) -> Chart {
     let verdict = &report.verdict;
+    let leaking = verdict.status == Status::Leaking;
     let of = |quiet: bool| -> Vec<(f64, f64)> {
         let floors: Vec<FloorPoint> = series
             .floors
@@ -83,6 +87,11 @@ fn floor(report: &Report, series: &Series) -> Chart {
         traces,
         marks: series.captures.iter().map(|(_, jobs)| *jobs as f64).collect(),
         gaps: Vec::new(),
+        least_span_share: if leaking {
+            SPAN_SHARE_OF_A_LEAK
+        } else {
+            SPAN_SHARE_OF_NOISE
+        },
         from_zero: false,
     }
 }
@@ -170,6 +179,7 @@ fn memory(report: &Report, series: &Series) -> Chart {
             .iter()
             .map(|gap| (gap.from_seconds, gap.to_seconds))
             .collect(),
+        least_span_share: 0.0,
         from_zero: true,
     }
 }
@@ -207,6 +217,7 @@ fn jobs(series: &Series) -> Chart {
             .collect(),
         marks: Vec::new(),
         gaps: Vec::new(),
+        least_span_share: 0.0,
         from_zero: true,
     }
 }
@@ -233,6 +244,49 @@ fn pauses(series: &Series) -> Chart {
         ],
         marks: Vec::new(),
         gaps: Vec::new(),
+        least_span_share: 0.0,
         from_zero: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn height_of_floors(status: Status) -> f64 {
+        let series = Series {
+            floors: (0..20)
+                .map(|step| FloorPoint {
+                    at_seconds: step as f64,
+                    jobs: step,
+                    live_bytes: 10e6 + (step % 2) as f64 * 3e5,
+                    external_bytes: None,
+                    in_flight: 0,
+                })
+                .collect(),
+            ..Series::default()
+        };
+        let mut report = plimsoll_wire::report::read(include_str!("../../tests/golden/empty.json")).unwrap();
+        report.verdict.status = status;
+        let page = figure(&floor(&report, &series), &html! {}).into_string();
+        let heights: Vec<f64> = page
+            .split("<svg")
+            .nth(1)
+            .unwrap()
+            .split("cy=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap().parse().unwrap())
+            .collect();
+        let (least, most) = (
+            heights.iter().copied().fold(f64::MAX, f64::min),
+            heights.iter().copied().fold(0.0, f64::max),
+        );
+        most - least
+    }
+
+    #[test]
+    fn noise_is_drawn_flat_and_a_leak_is_not() {
+        assert!(height_of_floors(Status::Stable) < 25.0);
+        assert!(height_of_floors(Status::Leaking) > 100.0);
     }
 }

@@ -42,7 +42,7 @@ fn class_row(class: &JobClass) -> Markup {
         .map(|it| [it.p50, it.p95, it.p999].map(words::duration));
     html! {
         tr class=(words::class_status(class.status)) {
-            th scope="row" { (name(&class.class)) }
+            th scope="row" title=(name(&class.class)) { (words::name(&class.class)) }
             td { (class_badge(class.status)) }
             td.figure { (words::count(class.jobs)) }
             td.figure { (words::count(class.failed)) }

@@ -25,6 +25,9 @@ pub(crate) fn suspects(sheet: &mut Sheet, suspects: &[Suspect]) {
     }
     sheet.title("suspects");
     for (index, suspect) in suspects.iter().take(MOST_SUSPECTS).enumerate() {
+        if index > 0 {
+            sheet.blank();
+        }
         one(
             sheet,
             suspect,
