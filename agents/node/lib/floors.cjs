@@ -54,7 +54,10 @@ class Floors {
 
   dueWithoutJobs() {
     if (!this.allowed || !this.budget.floorFits(this.lastCostMs)) return false;
-    return this.asked || now() - this.lastAt >= Math.max(GAP_WITHOUT_JOBS_MS, this.gapMs());
+    const sinceMs = now() - this.lastAt;
+    if (this.asked || sinceMs >= Math.max(GAP_WITHOUT_JOBS_MS, this.gapMs())) return true;
+    // Jobs of the other isolates are as good an axis as our own.
+    return this.shared.done() !== this.jobsAtLast && this.shared.inFlight() === 0 && sinceMs >= this.gapMs();
   }
 
   overdue() {
@@ -91,7 +94,7 @@ class Floors {
     const jobs = this.shared.doneByClass() ?? (this.shared.index === 0 ? this.counters.doneByClass() : undefined);
     this.first ??= reading;
     this.last = reading;
-    this.jobsAtLast = this.shared.row[2];
+    this.jobsAtLast = this.shared.done();
     this.send({
       type: 'floor',
       t: Date.now() / 1000,

@@ -64,8 +64,9 @@ class Quiet {
 
   due() {
     if (this.limitReached && !this.limitTaken) return 'limit';
-    if (this.capture.due(this.jobs.done)) return 'capture';
-    return this.floors.due(this.jobs.done) ? 'floor' : null;
+    const done = this.shared.done();
+    if (this.capture.due(done)) return 'capture';
+    return this.floors.due(done) ? 'floor' : null;
   }
 
   take(due, inFlight) {
@@ -84,9 +85,13 @@ class Quiet {
   }
 
   settle() {
-    const next = Math.min(this.floors.nextAt(), this.capture.nextAt(this.jobs.done));
+    const done = this.shared.done();
+    const next = Math.min(this.floors.nextAt(), this.capture.nextAt(done));
     this.lookAt = Math.max(next, now() + LOOK_AGAIN_MS);
-    this.lookJobs = this.capture.nextJobs(this.jobs.done);
+    const elsewhere = done - this.jobs.done;
+    this.lookJobs = this.capture.nextJobs(done) - elsewhere;
+    // While others count too, look at half the way: their pace is not ours to know.
+    if (elsewhere > 0) this.lookJobs = this.jobs.done + (this.lookJobs - this.jobs.done) / 2;
   }
 
   wait(inFlight) {
@@ -104,7 +109,7 @@ class Quiet {
   mayHold() {
     if (!this.holdAllowed || this.gate !== null) return false;
     if (this.limitReached) return true;
-    const overdue = this.capture.due(this.jobs.done) || this.floors.overdue();
+    const overdue = this.capture.due(this.shared.done()) || this.floors.overdue();
     return overdue && this.budget.captureFits(this.deadlineMs());
   }
 

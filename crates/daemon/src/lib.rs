@@ -16,7 +16,6 @@ mod options;
 mod outcome;
 mod outside;
 mod readings;
-mod sources;
 mod study;
 mod view;
 mod watch;

@@ -39,6 +39,16 @@ pub struct Options {
     pub text_bytes_limit: usize,
 }
 
+impl Options {
+    /// For questions that show no texts of the program's: enough for names of types and labels of
+    /// edges, the longest of which are V8's on entries of a `WeakMap`.
+    pub fn names_only() -> Self {
+        Self {
+            text_bytes_limit: 256,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -212,7 +212,7 @@ pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -264,7 +264,8 @@ pub(crate) fn duration(seconds: f64) -> String {
         _ if seconds < 0.999_5 => format!("{} ms", number(seconds * 1e3)),
         _ if seconds < 9.95 => format!("{} s", number((seconds * 10.0).round() / 10.0)),
         _ if whole < 2 * MINUTE => format!("{whole} s"),
-        _ if whole < 2 * HOUR => two_units(whole, (MINUTE, "min"), (1, "s")),
+        _ if whole < 10 * MINUTE => two_units(whole, (MINUTE, "min"), (1, "s")),
+        _ if whole < 2 * HOUR => format!("{} min", (whole + MINUTE / 2) / MINUTE),
         _ if whole < 2 * DAY => two_units(whole, (HOUR, "h"), (MINUTE, "min")),
         // Beyond a year a forecast is no plan.
         _ if whole < 365 * DAY => two_units(whole, (DAY, "d"), (HOUR, "h")),
@@ -351,6 +352,12 @@ pub(crate) fn suspect_name(suspect: &Suspect) -> &str {
     suspect.holder.as_deref().unwrap_or(&suspect.type_name)
 }
 
+/// Whether a step of a retainer path is the holder itself: `failedPayloads :: Array`.
+pub(crate) fn is_holder_step(suspect: &Suspect, step: &str) -> bool {
+    let variable = step.split(" :: ").next().unwrap_or(step);
+    suspect.holder.as_deref().is_some_and(|holder| holder == variable)
+}
+
 /// Where the holder is declared, as far as known.
 pub(crate) fn suspect_place(suspect: &Suspect) -> Option<&str> {
     suspect.source.as_deref().or(suspect.module.as_deref())
@@ -424,33 +431,38 @@ pub(crate) fn blind_spots(report: &Report) -> Vec<String> {
         .collect()
 }
 
-/// What watching cost, in one sentence.
+/// What watching cost, in three sentences.
 pub(crate) fn cost(report: &Report) -> String {
     let cost = &report.cost;
-    let cpu = match cost.agent_cpu_share.filter(|it| it.is_finite()) {
-        Some(cpu) => format!("{} of the worker's CPU time", share(cpu)),
-        None => "CPU time not measured".to_owned(),
+    let cpu = cost.agent_cpu_share.filter(|it| it.is_finite());
+    let agent = match (cpu, cost.agent_bytes.map(|held| bytes(held as f64))) {
+        (Some(cpu), Some(held)) => format!(
+            "The agent took {} of the worker's CPU time and holds {held}.",
+            share(cpu)
+        ),
+        (Some(cpu), None) => format!("The agent took {} of the worker's CPU time.", share(cpu)),
+        (None, Some(held)) => format!("The agent holds {held}; its CPU time was not measured."),
+        (None, None) => "The cost of the agent was not measured.".to_owned(),
     };
-    let memory = match cost.agent_bytes {
-        Some(held) => format!("{} of memory", bytes(held as f64)),
-        None => "memory not measured".to_owned(),
+    let stood = match cost.pauses_seconds {
+        0.0 => "The worker was never stopped.".to_owned(),
+        pauses => format!(
+            "The worker stood still for {} in all{}.",
+            duration(pauses),
+            pause_share(report)
+        ),
     };
-    let pauses = format!(
-        "stood still {} in all{}",
-        duration(cost.pauses_seconds),
-        pause_share(report)
-    );
     let dropped = match cost.dropped_records {
-        0 => "no record dropped".to_owned(),
-        dropped => format!("{} dropped", counted(dropped, "record", "records")),
+        0 => "No record was dropped.".to_owned(),
+        dropped => format!("{} dropped.", counted(dropped, "record was", "records were")),
     };
-    format!("{cpu}, {memory}, {pauses}, {dropped}")
+    format!("{agent} {stood} {dropped}")
 }
 
 fn pause_share(report: &Report) -> String {
     let pauses = report.cost.pauses_seconds / report.window.seconds;
     if pauses.is_finite() && pauses > 0.0 {
-        format!(" ({} of the time)", share(pauses))
+        format!(", {} of the time", share(pauses))
     } else {
         String::new()
     }
@@ -470,6 +482,7 @@ mod tests {
             (1.23, "1.2 s"),
             (61.2, "61 s"),
             (150.0, "2 min 30 s"),
+            (2530.0, "42 min"),
             (8100.0, "2 h 15 min"),
             (259_200.0, "3 d"),
             (1e12, "over a year"),
