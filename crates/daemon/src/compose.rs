@@ -242,7 +242,7 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
     let Some(isolate) = isolate else { return series };
     let start = record.started_at;
     for (at, sample) in isolate.samples.points() {
-        let mut push = |list: &mut Vec<(f64, f64)>, value: Option<f64>| {
+        let push = |list: &mut Vec<(f64, f64)>, value: Option<f64>| {
             list.extend(value.map(|value| (at - start, value)));
         };
         push(&mut series.heap_used_bytes, sample.heap_used_bytes.map(|bytes| bytes as f64));

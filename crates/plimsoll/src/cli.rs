@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::commands::heap::HeapArgs;
 use plimsoll_daemon::GrowthLimit;
 use plimsoll_model::parse_size;
 use plimsoll_wire::agent::{CaptureMode, CapturePlan};
@@ -38,6 +39,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// Watch a mailer that leaks, to see what Plimsoll says.
     Demo(DemoArgs),
+    /// Read heap dumps: what is in them, what changed, what grows, who holds it.
+    Heap(HeapArgs),
 }
 
 /// What `run` and `attach` share.
