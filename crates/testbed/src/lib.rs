@@ -15,6 +15,7 @@ mod rename;
 mod report;
 mod seed;
 mod slots;
+mod watch;
 mod zoo;
 
 pub use check::{Snapshot, check_snapshot};
@@ -29,4 +30,5 @@ pub use rename::rename_words;
 pub use report::ReportFile;
 pub use seed::{Random, Seed};
 pub use slots::Slot;
+pub use watch::{Watch, Watched};
 pub use zoo::{ZooCase, ZooRow, zoo_cases, zoo_table};

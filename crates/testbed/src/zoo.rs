@@ -200,6 +200,13 @@ impl ZooCase {
     }
 }
 
+impl ZooRow {
+    /// A complaint with the case that it is about.
+    pub fn told(&self, wrong: &str) -> String {
+        format!("{} {}: {wrong}", self.case, self.variant)
+    }
+}
+
 impl HolderTruth {
     fn fits(&self, suspect: &Value) -> bool {
         let told = told(suspect).to_lowercase();
