@@ -186,6 +186,8 @@ fn judge_spike(spike: &Spike, report: &ReportFile) -> Vec<String> {
             spike.class, told["peak_bytes"], spike.peak_bytes_min
         ));
     }
+    let bystanders = report.spikes().iter().filter(|other| other["job_class"] != spike.class.as_str());
+    wrong.extend(bystanders.map(|other| format!("a spike of {} that only ran beside it", other["job_class"])));
     let frames = frames(told);
     if !frames.iter().any(|frame| has_word(frame, &spike.function)) {
         wrong.push(format!("`{}` is not in {frames:?}", spike.function));
