@@ -238,10 +238,14 @@ pub(crate) fn suspect_name(suspect: &Suspect) -> &str {
     suspect.holder.as_deref().unwrap_or(&suspect.type_name)
 }
 
-/// Whether a step of a retainer path is the holder itself: `failedPayloads :: Array`.
+/// Whether a step of a retainer path is the holder itself: `entries :: Map` is `cache.entries`.
 pub(crate) fn is_holder_step(suspect: &Suspect, step: &str) -> bool {
+    let Some(holder) = &suspect.holder else {
+        return false;
+    };
     let variable = step.split(" :: ").next().unwrap_or(step);
-    suspect.holder.as_deref().is_some_and(|holder| holder == variable)
+    let owner = holder.strip_suffix(variable);
+    !variable.is_empty() && owner.is_some_and(|owner| owner.is_empty() || owner.ends_with('.'))
 }
 
 /// Where the holder is declared, as far as known.
@@ -351,5 +355,41 @@ fn pause_share(report: &Report) -> String {
         format!(", {} of the time", share(pauses))
     } else {
         String::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_holder_step(holder: Option<&str>, step: &str, expected: bool) {
+        let suspect = Suspect {
+            rank: 1,
+            pattern: Pattern::Unknown,
+            type_name: "Object".into(),
+            holder: holder.map(str::to_owned),
+            holder_type: None,
+            module: None,
+            source: None,
+            count_per_job: None,
+            bytes_per_job: None,
+            retained_bytes: None,
+            retainer_path: vec![],
+            allocation_stacks: vec![],
+            job_class: None,
+            explanation: String::new(),
+            remedies: vec![],
+        };
+        assert_eq!(is_holder_step(&suspect, step), expected, "{holder:?} {step}");
+    }
+
+    #[test]
+    fn the_holder_is_found_in_its_path() {
+        check_holder_step(Some("failed"), "failed :: Array", true);
+        check_holder_step(Some("cache.entries"), "entries :: Map", true);
+        check_holder_step(Some("myentries"), "entries :: Map", false);
+        check_holder_step(Some("failed"), "[123] :: Object", false);
+        check_holder_step(Some("failed"), "", false);
+        check_holder_step(None, "failed :: Array", false);
     }
 }
