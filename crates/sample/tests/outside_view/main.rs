@@ -1,0 +1,5 @@
+//! The outside view against fake trees and against real processes.
+
+mod cgroups;
+mod fake;
+mod processes;
