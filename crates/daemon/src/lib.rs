@@ -1,1 +1,84 @@
 //! The loop behind `run` and `attach`: one event enum; owns clock, order and budgets.
+//!
+//! Order of one run: put the agent in place, start the worker, gather what agents and the kernel
+//! tell until the worker ends, then judge the floors, read the dumps, name the suspects and compose
+//! the report. Nothing here can stop or slow the worker but the stop that the user asked for: if we
+//! die, the agents fall silent and the worker runs on.
+
+mod compose;
+mod error;
+mod event;
+mod folder;
+mod histogram;
+mod isolate;
+mod judge;
+mod options;
+mod outcome;
+mod outside;
+mod readings;
+mod study;
+mod view;
+mod watch;
+mod worker;
+
+use std::sync::mpsc::{self, Receiver, SyncSender};
+
+pub use error::DaemonError;
+pub use options::{GrowthLimit, Options, WorkerOutput};
+pub use outcome::Outcome;
+pub use view::{LiveView, NoView, Phase};
+pub use watch::{Record, StopCause};
+
+use event::Event;
+use folder::Folder;
+use watch::{Target, Watch};
+
+/// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
+const EVENT_QUEUE: usize = 4096;
+
+/// Starts `command`, watches it until it ends, and explains its memory.
+///
+/// # Errors
+/// When the run could not start, or the second signal cut it short.
+pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
+    let folder = Folder::create(&options.out)?;
+    let (sender, events) = open_ears(&folder)?;
+    let child = worker::spawn(command, options, &folder)?;
+    let target = Target::Started(child.id());
+    event::wait_for(child, sender);
+    conclude(command, options, &folder, target, &events, view)
+}
+
+/// Watches a process that already runs, until it ends, `--for` is over or a signal comes.
+///
+/// # Errors
+/// When the process could not be attached to.
+pub fn attach(pid: u32, options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
+    let folder = Folder::create(&options.out)?;
+    let (_sender, events) = open_ears(&folder)?;
+    let command = worker::inject_into(pid, options, &folder)?;
+    conclude(&command, options, &folder, Target::Attached(pid), &events, view)
+}
+
+fn open_ears(folder: &Folder) -> Result<(SyncSender<Event>, Receiver<Event>), DaemonError> {
+    let (sender, events) = mpsc::sync_channel(EVENT_QUEUE);
+    event::listen(folder.listen()?, sender.clone());
+    event::catch_signals(sender.clone()).map_err(DaemonError::Signals)?;
+    Ok((sender, events))
+}
+
+fn conclude(
+    command: &[String],
+    options: &Options,
+    folder: &Folder,
+    target: Target,
+    events: &Receiver<Event>,
+    view: &mut dyn LiveView,
+) -> Result<Outcome, DaemonError> {
+    let record = Watch::new(options, target, view).run(events)?;
+    let judged = judge::judge(&record, options);
+    let study = study::study(&record, &judged, folder, view);
+    let outcome = compose::compose(command, options, folder, record, judged, study);
+    outcome.write_all(folder)?;
+    Ok(outcome)
+}

@@ -1,8 +1,24 @@
 //! The heap graph in columns: nodes and edges as flat arrays, strings once.
+//!
+//! Invariants: node 0 is the root; every edge target is a node; every name is a known text. Readers
+//! check them before they hand a graph out, so that accessors never fail on the input's account.
+
+use std::sync::OnceLock;
+
+use crate::column::{Column, Texts};
+use crate::incoming::Incoming;
 
 /// Index of a node; 0 is the synthetic root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeIndex(pub u32);
+
+/// Index of an edge in the order of the dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EdgeIndex(pub u32);
+
+/// Number of a text in the graph: equal texts of one dump mostly share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TextIndex(pub u32);
 
 /// What a node is, over all runtimes. V8's names where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,6 +69,11 @@ impl EdgeKind {
     pub fn retains(self) -> bool {
         !matches!(self, EdgeKind::Weak)
     }
+
+    /// Whether edges of this kind are labelled by a number.
+    pub fn is_indexed(self) -> bool {
+        matches!(self, EdgeKind::Element | EdgeKind::Hidden)
+    }
 }
 
 /// The label of an edge.
@@ -89,19 +110,27 @@ pub struct Location {
 /// A heap graph. Node 0 is the root. Immutable once built.
 #[derive(Debug, Default)]
 pub struct Graph {
-    kinds: Vec<NodeKind>,
-    names: Vec<u32>,
-    ids: Vec<u64>,
-    self_bytes: Vec<u32>,
-    first_edge: Vec<u32>,
-    edge_kinds: Vec<EdgeKind>,
-    edge_names: Vec<u32>,
-    edge_targets: Vec<u32>,
-    strings: Vec<Box<str>>,
-    locations: Vec<(u32, Location)>,
+    pub(crate) kinds: Vec<NodeKind>,
+    pub(crate) names: Vec<u32>,
+    pub(crate) ids: Column,
+    pub(crate) self_bytes: Column,
+    /// Edges of node `n` are `first_edge[n]..first_edge[n + 1]`.
+    pub(crate) first_edge: Vec<u32>,
+    pub(crate) edge_kinds: Vec<EdgeKind>,
+    pub(crate) edge_names: Vec<u32>,
+    pub(crate) edge_targets: Vec<u32>,
+    pub(crate) texts: Texts,
+    /// Sorted by node.
+    pub(crate) locations: Vec<(u32, Location)>,
+    /// Nodes that the runtime says are detached from its document; sorted.
+    pub(crate) detached: Vec<u32>,
+    pub(crate) incoming: OnceLock<Incoming>,
 }
 
 impl Graph {
+    /// The root of every graph that has nodes.
+    pub const ROOT: NodeIndex = NodeIndex(0);
+
     /// Number of nodes.
     pub fn node_count(&self) -> u32 {
         self.kinds.len() as u32
@@ -124,106 +153,93 @@ impl Graph {
 
     /// The runtime's name of a node: constructor, function name, text of a string.
     pub fn name(&self, node: NodeIndex) -> &str {
-        &self.strings[self.names[node.0 as usize] as usize]
+        self.texts.get(self.names[node.0 as usize])
+    }
+
+    /// The number of a node's name, to compare or count names without touching their text.
+    pub fn name_index(&self, node: NodeIndex) -> TextIndex {
+        TextIndex(self.names[node.0 as usize])
+    }
+
+    /// The text behind a number.
+    pub fn text(&self, index: TextIndex) -> &str {
+        self.texts.get(index.0)
+    }
+
+    /// How many texts there are; their numbers are below it.
+    pub fn text_count(&self) -> u32 {
+        self.texts.len() as u32
     }
 
     /// Identity over dumps of one process.
     pub fn id(&self, node: NodeIndex) -> u64 {
-        self.ids[node.0 as usize]
+        self.ids.get(node.0)
     }
 
     /// Shallow size in bytes.
     pub fn self_bytes(&self, node: NodeIndex) -> u64 {
-        u64::from(self.self_bytes[node.0 as usize])
+        self.self_bytes.get(node.0)
     }
 
     /// References out of a node, in the order of the dump.
-    pub fn edges(&self, node: NodeIndex) -> impl Iterator<Item = Edge<'_>> {
+    pub fn edges(&self, node: NodeIndex) -> impl ExactSizeIterator<Item = Edge<'_>> {
+        self.edge_range(node).map(|edge| self.edge(EdgeIndex(edge)))
+    }
+
+    /// Indices of the references out of a node: consecutive numbers, the first of them included.
+    pub fn edge_range(&self, node: NodeIndex) -> std::ops::Range<u32> {
         let at = node.0 as usize;
-        (self.first_edge[at] as usize..self.first_edge[at + 1] as usize).map(|edge| Edge {
-            kind: self.edge_kinds[edge],
-            name: match self.edge_kinds[edge] {
-                EdgeKind::Element | EdgeKind::Hidden => EdgeName::Index(self.edge_names[edge]),
-                _ => EdgeName::Name(&self.strings[self.edge_names[edge] as usize]),
+        self.first_edge[at]..self.first_edge[at + 1]
+    }
+
+    /// One reference.
+    pub fn edge(&self, edge: EdgeIndex) -> Edge<'_> {
+        let at = edge.0 as usize;
+        let kind = self.edge_kinds[at];
+        let name = self.edge_names[at];
+        Edge {
+            kind,
+            name: if kind.is_indexed() {
+                EdgeName::Index(name)
+            } else {
+                EdgeName::Name(self.texts.get(name))
             },
-            to: NodeIndex(self.edge_targets[edge]),
+            to: NodeIndex(self.edge_targets[at]),
+        }
+    }
+
+    /// The node that a reference belongs to.
+    pub fn edge_source(&self, edge: EdgeIndex) -> NodeIndex {
+        NodeIndex(self.first_edge.partition_point(|first| *first <= edge.0) as u32 - 1)
+    }
+
+    /// References into a node with the nodes that hold them, in the order of the dump. The first
+    /// call builds the reverse adjacency of the whole graph (4 bytes an edge and a node).
+    pub fn retainers(&self, node: NodeIndex) -> impl ExactSizeIterator<Item = (NodeIndex, Edge<'_>)> {
+        self.incoming_edges(node).iter().map(|edge| {
+            let edge = EdgeIndex(*edge);
+            (self.edge_source(edge), self.edge(edge))
         })
+    }
+
+    /// Indices of the references into a node; costs as [`Graph::retainers`].
+    pub fn incoming_edges(&self, node: NodeIndex) -> &[u32] {
+        self.incoming
+            .get_or_init(|| Incoming::of(self.kinds.len(), &self.edge_targets))
+            .edges_into(node.0)
     }
 
     /// Where the function behind a node stands, if the dump says so.
     pub fn location(&self, node: NodeIndex) -> Option<Location> {
-        let at = self.locations.binary_search_by_key(&node.0, |(index, _)| *index).ok()?;
+        let at = self
+            .locations
+            .binary_search_by_key(&node.0, |(index, _)| *index)
+            .ok()?;
         Some(self.locations[at].1)
     }
-}
 
-/// Builds small graphs by hand, for tests and for readers of other runtimes.
-#[derive(Debug, Default)]
-pub struct GraphBuilder {
-    nodes: Vec<(NodeKind, String, u64, u32)>,
-    edges: Vec<Vec<(EdgeKind, BuilderName, NodeIndex)>>,
-    locations: Vec<(u32, Location)>,
-}
-
-#[derive(Debug)]
-enum BuilderName {
-    Name(String),
-    Index(u32),
-}
-
-impl GraphBuilder {
-    /// Adds a node and tells its index; the first one is the root.
-    pub fn node(&mut self, kind: NodeKind, name: &str, id: u64, self_bytes: u32) -> NodeIndex {
-        self.nodes.push((kind, name.to_owned(), id, self_bytes));
-        self.edges.push(Vec::new());
-        NodeIndex(self.nodes.len() as u32 - 1)
-    }
-
-    /// Adds a named edge.
-    pub fn edge(&mut self, from: NodeIndex, kind: EdgeKind, name: &str, to: NodeIndex) {
-        self.edges[from.0 as usize].push((kind, BuilderName::Name(name.to_owned()), to));
-    }
-
-    /// Adds an element edge.
-    pub fn element(&mut self, from: NodeIndex, index: u32, to: NodeIndex) {
-        self.edges[from.0 as usize].push((EdgeKind::Element, BuilderName::Index(index), to));
-    }
-
-    /// Says where the function behind a node stands.
-    pub fn location(&mut self, node: NodeIndex, location: Location) {
-        self.locations.push((node.0, location));
-    }
-
-    /// The finished graph.
-    pub fn build(mut self) -> Graph {
-        let mut graph = Graph::default();
-        let mut known = std::collections::HashMap::new();
-        let mut intern = |strings: &mut Vec<Box<str>>, text: String| {
-            *known.entry(text.clone()).or_insert_with(|| {
-                strings.push(text.into_boxed_str());
-                strings.len() as u32 - 1
-            })
-        };
-        for (kind, name, id, self_bytes) in self.nodes {
-            graph.kinds.push(kind);
-            graph.names.push(intern(&mut graph.strings, name));
-            graph.ids.push(id);
-            graph.self_bytes.push(self_bytes);
-        }
-        graph.first_edge.push(0);
-        for edges in self.edges {
-            for (kind, name, to) in edges {
-                graph.edge_kinds.push(kind);
-                graph.edge_names.push(match name {
-                    BuilderName::Name(text) => intern(&mut graph.strings, text),
-                    BuilderName::Index(index) => index,
-                });
-                graph.edge_targets.push(to.0);
-            }
-            graph.first_edge.push(graph.edge_targets.len() as u32);
-        }
-        self.locations.sort_by_key(|(node, _)| *node);
-        graph.locations = self.locations;
-        graph
+    /// Whether the runtime says that this node is detached from its document.
+    pub fn is_detached(&self, node: NodeIndex) -> bool {
+        self.detached.binary_search(&node.0).is_ok()
     }
 }

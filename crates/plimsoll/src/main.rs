@@ -1,2 +1,43 @@
-//! The `plimsoll` command.
-fn main() {}
+//! The `plimsoll` command: arguments in, exit code out.
+
+mod cli;
+mod commands;
+mod live;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+
+/// `run`, `attach` and `demo` pass the worker's codes through, so ours must be out of their way.
+const OUR_FAILURE: u8 = 125;
+/// What the gates answer when they could not do it.
+const COULD_NOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage_error(&error),
+    };
+    let (result, failure) = match &cli.command {
+        Command::Run(args) => (commands::run::run(args), OUR_FAILURE),
+        Command::Attach(args) => (commands::run::attach(args), OUR_FAILURE),
+        Command::Demo(args) => (commands::demo::run(args), OUR_FAILURE),
+        Command::Heap(args) => (commands::heap::run(args), COULD_NOT),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("plimsoll: {error:#}");
+        ExitCode::from(failure)
+    })
+}
+
+fn usage_error(error: &clap::Error) -> ExitCode {
+    // A closed pipe while help is printed is nobody's fault.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let passes_through = std::env::args().nth(1).is_some_and(|name| ["run", "attach", "demo"].contains(&&*name));
+    ExitCode::from(if passes_through { OUR_FAILURE } else { COULD_NOT })
+}

@@ -1,1 +1,3 @@
 //! Per runtime: recognise, inject, attach, capture.
+
+pub mod node;

@@ -1,0 +1,77 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use plimsoll_wire::agent::{CaptureMode, CapturePlan};
+
+/// What to watch and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Name of the service; derived from the command when absent.
+    pub service: Option<String>,
+    /// Release, as given.
+    pub release: Option<String>,
+    /// Environment, as given.
+    pub env: Option<String>,
+    /// Memory that the worker may use.
+    pub budget_bytes: Option<u64>,
+    /// Growth per job that counts as a leak; derived when absent.
+    pub growth_limit: Option<GrowthLimit>,
+    /// Stop the worker after so many jobs.
+    pub jobs: Option<u64>,
+    /// Stop the worker after so long.
+    pub duration: Option<Duration>,
+    /// Folder of this run; must be writable.
+    pub out: PathBuf,
+    /// Put an agent into the worker.
+    pub agent: bool,
+    /// When to capture evidence.
+    pub capture: CapturePlan,
+    /// Share of time for forced collections and captures together.
+    pub pause_budget: f64,
+    /// How long a worker may take to end after it was asked to.
+    pub grace: Duration,
+    /// Where the worker's own output goes.
+    pub output: WorkerOutput,
+    /// More variables for the worker's environment.
+    pub environment: Vec<(String, String)>,
+}
+
+/// The growth that counts as a leak.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GrowthLimit {
+    /// Bytes per completed job.
+    PerJob(f64),
+    /// Bytes per day.
+    PerDay(f64),
+}
+
+/// Where the worker's own output goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerOutput {
+    /// Straight to our own: we never stand between a worker and its output.
+    Inherit,
+    /// Into a file of the run's folder.
+    File(PathBuf),
+}
+
+impl Options {
+    /// Defaults of `run` with everything written below `out`.
+    pub fn new(out: PathBuf) -> Self {
+        Options {
+            service: None,
+            release: None,
+            env: None,
+            budget_bytes: None,
+            growth_limit: None,
+            jobs: None,
+            duration: None,
+            out,
+            agent: true,
+            capture: CapturePlan::Mode(CaptureMode::Auto),
+            pause_budget: 0.02,
+            grace: Duration::from_secs(10),
+            output: WorkerOutput::Inherit,
+            environment: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a run leaves behind: the report in every form, and its files.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use plimsoll_model::{AllocationStack, Reading, Report, Status};
+use plimsoll_report::{Series, Story, Style};
+
+use crate::folder::{Folder, write_private};
+use crate::watch::{Record, StopCause};
+use crate::{DaemonError, worker};
+
+/// The end of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was found.
+    pub report: Report,
+    series: Series,
+    flame: Vec<AllocationStack>,
+    notes: Vec<String>,
+    readings: Vec<Reading>,
+    status: Option<ExitStatus>,
+    stopped: Option<StopCause>,
+    out: PathBuf,
+}
+
+impl Outcome {
+    /// Everything that the loop and the study have left.
+    pub fn new(
+        report: Report,
+        series: Series,
+        flame: Vec<AllocationStack>,
+        notes: Vec<String>,
+        readings: Vec<Reading>,
+        record: &Record,
+        out: &Path,
+    ) -> Self {
+        let (status, stopped) = (record.status, record.stopped);
+        Outcome { report, series, flame, notes, readings, status, stopped, out: out.to_owned() }
+    }
+
+    /// The verdict in one word.
+    pub fn status(&self) -> Status {
+        self.report.verdict.status
+    }
+
+    /// Why we ended the worker, if we did.
+    pub fn stopped(&self) -> Option<StopCause> {
+        self.stopped
+    }
+
+    /// Whether a signal ended the worker.
+    pub fn ended_by_signal(&self) -> bool {
+        self.status.is_some_and(|status| status.signal().is_some())
+    }
+
+    /// The worker's own exit code as a shell gives it; 0 for a worker that runs on.
+    pub fn shell_code(&self) -> u8 {
+        self.status.map_or(0, worker::shell_code)
+    }
+
+    /// The report as `plimsoll.report/1`.
+    pub fn json(&self) -> String {
+        plimsoll_report::json(&self.report)
+    }
+
+    /// The report as text.
+    pub fn terminal(&self, style: Style) -> String {
+        let html = self.out.join("report.html");
+        plimsoll_report::terminal(&self.story(Some(&html.to_string_lossy())), style)
+    }
+
+    /// Writes one report; the ending of its name says which form.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn write_report(&self, path: &Path) -> std::io::Result<()> {
+        let text = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("html") => plimsoll_report::html(&self.story(None)),
+            Some("md") => plimsoll_report::markdown(&self.story(None)),
+            _ => self.json() + "\n",
+        };
+        write_private(path, text.as_bytes())
+    }
+
+    fn story<'a>(&'a self, html_path: Option<&'a str>) -> Story<'a> {
+        Story { report: &self.report, series: &self.series, flame: &self.flame, notes: &self.notes, html_path }
+    }
+
+    /// Writes every form and the trace into the run's folder.
+    pub(crate) fn write_all(&self, folder: &Folder) -> Result<(), DaemonError> {
+        for name in ["report.json", "report.html", "report.md"] {
+            let path = folder.out().join(name);
+            self.write_report(&path).map_err(|source| DaemonError::Folder { path, source })?;
+        }
+        let path = folder.out().join("trace.ndjson");
+        write_private(&path, &self.trace()).map_err(|source| DaemonError::Folder { path, source })
+    }
+
+    /// The readings as `plimsoll.trace/1`.
+    fn trace(&self) -> Vec<u8> {
+        let head = serde_json::json!({
+            "schema": "plimsoll.trace/1",
+            "worker": self.report.worker.pid.to_string(),
+            "service": self.report.worker.service,
+            "release": self.report.worker.release,
+            "budget_bytes": self.report.verdict.limit_bytes,
+            "cap_bytes": null,
+            "min_growth": null,
+        });
+        let mut lines = Vec::new();
+        let mut push = |line: serde_json::Result<Vec<u8>>| {
+            if let Ok(line) = line {
+                lines.extend_from_slice(&line);
+                // Writing to memory cannot fail.
+                let _ = lines.write_all(b"\n");
+            }
+        };
+        push(serde_json::to_vec(&head));
+        for reading in &self.readings {
+            push(match reading {
+                Reading::Sample(sample) => serde_json::to_vec(sample),
+                Reading::Gc(event) => serde_json::to_vec(event),
+                Reading::Floor(floor) => serde_json::to_vec(floor),
+            });
+        }
+        lines
+    }
+}

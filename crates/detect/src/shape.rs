@@ -1,0 +1,64 @@
+//! The bounded ways in which sound memory grows, as functions of the jobs (or time) of a segment.
+
+/// One way to grow and level off, or to change level, at a place relative to the record's length.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Shape {
+    /// `1 − exp(−x/τ)`: warm-up, a cache that fills by random keys.
+    Saturating(f64),
+    /// `ln(1 + x/κ)`: code, feedback and tables of a runtime that is still warming up.
+    Logarithmic(f64),
+    /// `min(x, κ)`: a cache that fills at a steady pace and is full at κ; with a negative height,
+    /// growth that starts at κ.
+    Ramp(f64),
+    /// `0` before κ and `1` after it: one giant job that leaves a plateau, a table that doubles.
+    Step(f64),
+}
+
+/// Which heights of a shape make sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Height {
+    /// Only growth that fades.
+    Positive,
+    /// Both ways.
+    Either,
+}
+
+impl Shape {
+    /// Every shape that is tried. The last quarter of the record is left to the growth term alone for
+    /// ramps: a fill that ends later than that has not been seen to end.
+    pub fn all() -> Vec<Shape> {
+        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0].map(Shape::Saturating);
+        let logarithmic = [0.001, 0.01, 0.08].map(Shape::Logarithmic);
+        let ramps = [
+            0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
+        ]
+        .map(Shape::Ramp);
+        let steps = [
+            0.06, 0.12, 0.2, 0.28, 0.36, 0.44, 0.52, 0.6, 0.68, 0.76, 0.84, 0.92,
+        ]
+        .map(Shape::Step);
+        saturating
+            .into_iter()
+            .chain(logarithmic)
+            .chain(ramps)
+            .chain(steps)
+            .collect()
+    }
+
+    /// The value at `x`, where 1 is the length of the longest segment.
+    pub fn at(self, x: f64) -> f64 {
+        match self {
+            Shape::Saturating(tau) => 1.0 - (-x / tau).exp(),
+            Shape::Logarithmic(kappa) => (x / kappa).ln_1p(),
+            Shape::Ramp(kappa) => x.min(kappa) / kappa,
+            Shape::Step(kappa) => f64::from(u8::from(x > kappa)),
+        }
+    }
+
+    pub fn height(self) -> Height {
+        match self {
+            Shape::Saturating(_) | Shape::Logarithmic(_) => Height::Positive,
+            Shape::Ramp(_) | Shape::Step(_) => Height::Either,
+        }
+    }
+}

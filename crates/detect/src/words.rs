@@ -1,0 +1,469 @@
+//! From fits to the assessment: which channel decides, why, and what to do next, in plain words.
+
+use plimsoll_model::{Channel, ClassStatus, Estimate, HumanBytes, Interval, Status, Verdict};
+
+use crate::assessment::{Assessment, Axis, ChannelAssessment, ClassGrowth, Late};
+use crate::channels::{Fitted, RUNTIME_ALLOWANCE_BYTES, Source, rules};
+use crate::classes::class_growth;
+use crate::detector::{Detector, Fits};
+use crate::judge::{self, Effect, Window, bent, grows, status};
+use crate::settings::Settings;
+use crate::trend::Trend;
+
+/// Places in the order of [`Fits::looked_at`].
+const HEAP: usize = 0;
+const EXTERNAL: usize = 1;
+const MANAGED: usize = 2;
+
+/// Growth of the other managed part above this share means that both are told together.
+const BOTH_GROW_SHARE: f64 = 0.1;
+
+/// Whether a declared cap explains what a channel gained.
+pub(crate) fn capped(fitted: &Fitted, settings: &Settings) -> bool {
+    let rules = rules(fitted.channel, fitted.source);
+    judge::within_cap(&fitted.trend, &rules, settings, fitted.trend.total_growth > 0.0)
+}
+
+pub(crate) fn assessment(detector: &Detector) -> Assessment {
+    let window = detector.window();
+    let effect = Effect::new(detector.settings(), window);
+    let fits = detector.fits();
+    let channels = channels(detector, &fits, &effect, window);
+    let managed = fits.managed.as_ref().or(fits.heap.as_ref());
+    let verdict = Decision {
+        detector,
+        fits: &fits,
+        effect: &effect,
+        window,
+        channels: &channels,
+    }
+    .verdict();
+    let classes = classes(detector, verdict.status);
+    let span = managed.map(|f| f.trend.span).filter(|s| *s > 0.0);
+    let first = detector.looks().first_leaking_at_seconds();
+    Assessment {
+        first_leaking_at_seconds: first,
+        classes,
+        bent: managed.is_some_and(|f| bent(&f.trend)),
+        late: managed.and_then(|f| late(f, window, detector.settings().confidence)),
+        total_growth_bytes: managed.map_or(0.0, |f| f.trend.total_growth),
+        resolution_bytes_per_job: span
+            .filter(|_| managed.is_some_and(|f| f.axis == Axis::Jobs))
+            .map(|span| RUNTIME_ALLOWANCE_BYTES / span),
+        gaps: detector.gaps(),
+        floors: detector.floors_used(),
+        channels,
+        verdict,
+    }
+}
+
+fn channels(detector: &Detector, fits: &Fits, effect: &Effect, window: Window) -> Vec<ChannelAssessment> {
+    let mut all = Vec::new();
+    for (place, fitted) in fits.looked_at().into_iter().enumerate() {
+        let Some(fitted) = fitted.filter(|_| place != MANAGED) else {
+            continue;
+        };
+        let growing = grows(fitted, effect, window) && !capped(fitted, detector.settings());
+        let twice = growing && detector.looks().seen_before(place);
+        let judged = window.seconds >= rules(fitted.channel, fitted.source).least_seconds;
+        let status = if judged {
+            status(fitted, effect, detector.settings(), twice)
+        } else {
+            Status::Inconclusive
+        };
+        all.push(channel(
+            fitted,
+            status,
+            judged,
+            effect,
+            window,
+            detector.settings(),
+        ));
+    }
+    all
+}
+
+fn channel(
+    fitted: &Fitted,
+    status: Status,
+    judged: bool,
+    effect: &Effect,
+    window: Window,
+    settings: &Settings,
+) -> ChannelAssessment {
+    let per = |axis: Axis| per_axis(fitted, axis, window, settings.confidence);
+    ChannelAssessment {
+        channel: fitted.channel,
+        status,
+        judged,
+        axis: fitted.axis,
+        growth_per_job: per(Axis::Jobs),
+        growth_per_hour: per(Axis::Time),
+        total_growth: fitted.trend.total_growth,
+        bent: bent(&fitted.trend),
+        late: late(fitted, window, settings.confidence),
+        reasons: reasons(fitted, status, judged, effect, settings),
+    }
+}
+
+fn growth(trend: &Trend, factor: f64, confidence: f64) -> Estimate {
+    let estimate = trend.estimate.clamp(trend.low, trend.high);
+    Estimate {
+        estimate: estimate * factor,
+        low: trend.low * factor,
+        high: trend.high * factor,
+        confidence,
+    }
+}
+
+/// Growth per job (`Axis::Jobs`) or per hour (`Axis::Time`), whatever the axis it was fitted on.
+fn per_axis(fitted: &Fitted, axis: Axis, window: Window, confidence: f64) -> Option<Estimate> {
+    let pace = window.jobs_per_second();
+    let factor = match (fitted.axis, axis) {
+        (Axis::Jobs, Axis::Jobs) => 1.0,
+        (Axis::Jobs, Axis::Time) => 3600.0 * pace?,
+        (Axis::Time, Axis::Jobs) => 1.0 / pace?,
+        (Axis::Time, Axis::Time) => 3600.0,
+    };
+    Some(growth(&fitted.trend, factor, confidence))
+}
+
+fn late(fitted: &Fitted, window: Window, confidence: f64) -> Option<Late> {
+    let late = fitted.trend.late;
+    let jobs_per_unit = match fitted.axis {
+        Axis::Jobs => 1.0,
+        Axis::Time => window.jobs_per_second()?,
+    };
+    let per_job = Estimate {
+        estimate: late.estimate / jobs_per_unit,
+        low: late.low / jobs_per_unit,
+        high: late.high / jobs_per_unit,
+        confidence,
+    };
+    (late.span > 0.0).then_some(Late {
+        per_job,
+        jobs: late.span * jobs_per_unit,
+        growth: late.estimate * late.span,
+    })
+}
+
+fn classes(detector: &Detector, status: Status) -> Vec<ClassGrowth> {
+    let names = detector.class_names().to_vec();
+    let jobs: Vec<u64> = names.iter().map(|name| detector.jobs_of(name)).collect();
+    let rows: Vec<_> = detector.class_rows(&names).into_iter().collect();
+    let (minimum, confidence) = detector.class_threshold();
+    let mut classes = class_growth(&rows, &names, &jobs, minimum, confidence);
+    // What the worker as a whole does not do, no class of it is said to do.
+    if status != Status::Leaking {
+        for class in classes.iter_mut().filter(|c| c.status == ClassStatus::Leaking) {
+            class.status = if status == Status::Inconclusive {
+                ClassStatus::Inconclusive
+            } else {
+                ClassStatus::Stable
+            };
+        }
+    }
+    classes
+}
+
+struct Decision<'a> {
+    detector: &'a Detector,
+    fits: &'a Fits,
+    effect: &'a Effect,
+    window: Window,
+    channels: &'a [ChannelAssessment],
+}
+
+impl Decision<'_> {
+    fn verdict(&self) -> Verdict {
+        let settings = self.detector.settings();
+        let Some(deciding) = self.deciding() else {
+            return self.nothing_measured();
+        };
+        let fitted = self.fitted(deciding.channel);
+        let told = fitted.map(|f| self.told(f));
+        let per = |axis| told.and_then(|f| per_axis(f, axis, self.window, settings.confidence));
+        let is_bytes = told.is_some_and(|f| rules(f.channel, f.source).is_bytes);
+        let hourly = per(Axis::Time).filter(|_| is_bytes);
+        let mut reasons = deciding.reasons.clone();
+        for other in self.channels.iter().filter(|c| c.channel != deciding.channel) {
+            if other.judged && matches!(other.status, Status::Leaking | Status::Inconclusive) || !other.judged
+            {
+                reasons.extend(other.reasons.first().cloned());
+            }
+        }
+        Verdict {
+            status: if deciding.judged {
+                deciding.status
+            } else {
+                Status::Inconclusive
+            },
+            channel: Some(deciding.channel),
+            bytes_per_job: per(Axis::Jobs).filter(|_| is_bytes),
+            exhaustion_in_seconds: hourly.and_then(|e| self.exhaustion(deciding.status, &e)),
+            bytes_per_hour: hourly,
+            limit_bytes: settings.limit_bytes,
+            minimum_effect_bytes_per_job: told.filter(|_| is_bytes).and_then(|f| self.effect_per_job(f)),
+            reasons,
+            next: self.next(deciding, told),
+        }
+    }
+
+    /// A leak first, then what cannot be told, then growth that levelled off; memory before counts and
+    /// the heap before the rest.
+    fn deciding(&self) -> Option<&ChannelAssessment> {
+        let judged = |status: Status| {
+            self.channels
+                .iter()
+                .filter(move |c| c.judged && c.status == status)
+        };
+        let leading = |status: Status| judged(status).max_by(|a, b| hourly_low(a).total_cmp(&hourly_low(b)));
+        leading(Status::Leaking)
+            .or_else(|| judged(Status::Inconclusive).next())
+            .or_else(|| judged(Status::Bounded).max_by(|a, b| a.total_growth.total_cmp(&b.total_growth)))
+            .or_else(|| judged(Status::Stable).next())
+            .filter(|c| !matches!(c.channel, Channel::Fds | Channel::Threads) || c.status != Status::Stable)
+            .or_else(|| self.channels.first())
+    }
+
+    fn fitted(&self, channel: Channel) -> Option<&Fitted> {
+        self.fits
+            .looked_at()
+            .into_iter()
+            .enumerate()
+            .filter(|(i, _)| *i != MANAGED)
+            .find_map(|(_, f)| f.filter(|f| f.channel == channel))
+    }
+
+    /// Heap and external are told together when both grow.
+    fn told<'f>(&'f self, fitted: &'f Fitted) -> &'f Fitted {
+        let all = self.fits.looked_at();
+        let (Some(heap), Some(external), Some(managed)) = (all[HEAP], all[EXTERNAL], all[MANAGED]) else {
+            return fitted;
+        };
+        let (a, b) = (
+            heap.trend.estimate * heap.trend.span,
+            external.trend.estimate * external.trend.span,
+        );
+        let both = a.abs().min(b.abs()) > BOTH_GROW_SHARE * a.abs().max(b.abs());
+        let is_managed = matches!(fitted.channel, Channel::Heap | Channel::External);
+        if is_managed && both { managed } else { fitted }
+    }
+
+    fn effect_per_job(&self, fitted: &Fitted) -> Option<f64> {
+        let effect = self.effect.on(fitted);
+        match fitted.axis {
+            Axis::Jobs => Some(effect),
+            Axis::Time => self.window.jobs_per_second().map(|pace| effect / pace),
+        }
+    }
+
+    fn exhaustion(&self, status: Status, hourly: &Estimate) -> Option<Interval> {
+        let limit = self.detector.settings().limit_bytes? as f64;
+        let room = (limit - self.detector.level_bytes()?).max(0.0);
+        let seconds = |bytes_per_hour: f64| room / bytes_per_hour * 3600.0;
+        let forecast = matches!(status, Status::Leaking | Status::Inconclusive) && hourly.estimate > 0.0;
+        forecast.then(|| Interval {
+            estimate: seconds(hourly.estimate),
+            low: seconds(hourly.high.max(hourly.estimate)),
+            high: (hourly.low > 0.0).then(|| seconds(hourly.low)),
+        })
+    }
+
+    fn nothing_measured(&self) -> Verdict {
+        Verdict {
+            status: Status::Inconclusive,
+            channel: None,
+            bytes_per_job: None,
+            bytes_per_hour: None,
+            exhaustion_in_seconds: None,
+            limit_bytes: self.detector.settings().limit_bytes,
+            minimum_effect_bytes_per_job: self.effect.per_job,
+            reasons: vec![format!(
+                "only {} floors and no long enough series of samples: growth cannot be told from noise",
+                self.detector.floors_used()
+            )],
+            next: vec![
+                "let it run for at least 5 floors, some before and some after the first minute".to_owned(),
+            ],
+        }
+    }
+
+    fn next(&self, deciding: &ChannelAssessment, told: Option<&Fitted>) -> Vec<String> {
+        if deciding.status != Status::Inconclusive && deciding.judged {
+            return Vec::new();
+        }
+        let mut next = Vec::new();
+        if let Some(fitted) = told {
+            next.extend(self.longer(fitted));
+            if fitted.trend.total_growth > rules(fitted.channel, fitted.source).allowance {
+                next.push(
+                    "compare heap snapshots at three job counts: what piles up tells a leak from a cache"
+                        .into(),
+                );
+                if self.detector.settings().baseline.is_none() {
+                    next.push("run a release that is known to be sound beside it, as a baseline".into());
+                }
+                if self.detector.settings().cap_bytes.is_none() {
+                    next.push("if a cache is filling, declare its cap".into());
+                }
+            }
+            if fitted.source != Source::Floors {
+                next.push(
+                    "let the agent take quiescent floors: nothing separates a leak from noise as well".into(),
+                );
+            }
+        }
+        next
+    }
+
+    /// How much longer the record must be for the interval to shrink below the minimum effect: the
+    /// error of a slope falls with the length to the power of 1.5, the warm-up's share with the length.
+    fn longer(&self, fitted: &Fitted) -> Option<String> {
+        let least = self.effect.on(fitted);
+        let half = 0.5 * (fitted.trend.high - fitted.trend.low);
+        let by_noise = (half / least.max(f64::MIN_POSITIVE)).powf(2.0 / 3.0);
+        let allowance = rules(fitted.channel, fitted.source).allowance;
+        let by_warm_up =
+            allowance / (fitted.trend.span * fitted.trend.estimate.max(least)).max(f64::MIN_POSITIVE);
+        let factor = (1.2 * by_noise.max(by_warm_up)).clamp(2.0, 50.0);
+        match fitted.axis {
+            Axis::Jobs => Some(format!(
+                "run about {:.0} jobs in all",
+                round_up(self.window.jobs * factor)
+            )),
+            Axis::Time => Some(format!(
+                "watch for about {}",
+                duration(self.window.seconds * factor)
+            )),
+        }
+    }
+}
+
+fn hourly_low(channel: &ChannelAssessment) -> f64 {
+    let counts = matches!(channel.channel, Channel::Fds | Channel::Threads);
+    match channel.growth_per_hour {
+        // A descriptor or a thread weighs as a page or a stack would; memory is told first.
+        Some(e) if counts => e.low.max(0.0),
+        Some(e) => e.low.max(0.0) + 1e6,
+        None => 0.0,
+    }
+}
+
+fn round_up(value: f64) -> f64 {
+    let unit = 10f64.powf(value.max(1.0).log10().floor() - 1.0).max(1.0);
+    (value / unit).ceil() * unit
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} seconds"),
+        s if s < 7200.0 => format!("{:.0} minutes", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} hours", s / 3600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn what(fitted: &Fitted) -> &'static str {
+    match (fitted.channel, fitted.source) {
+        (Channel::Heap, Source::Floors) => "the live heap",
+        (Channel::Heap, Source::Collections) => "the live heap after full collections",
+        (Channel::Heap, Source::Samples) => "the lower envelope of the heap in use",
+        (Channel::External, _) => "memory of buffers outside the heap",
+        (Channel::Native, _) => "resident memory that neither heap nor buffers explain",
+        (Channel::Rss, _) => "resident memory",
+        (Channel::Fds, _) => "the number of open descriptors",
+        (Channel::Threads, _) => "the number of threads",
+        (Channel::Backlog, _) => "the backlog",
+    }
+}
+
+fn amount(fitted: &Fitted, value: f64) -> String {
+    if rules(fitted.channel, fitted.source).is_bytes {
+        HumanBytes(value).to_string()
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+fn unit(axis: Axis) -> (&'static str, f64) {
+    match axis {
+        Axis::Jobs => ("job", 1.0),
+        Axis::Time => ("hour", 3600.0),
+    }
+}
+
+fn reasons(
+    fitted: &Fitted,
+    status: Status,
+    judged: bool,
+    effect: &Effect,
+    settings: &Settings,
+) -> Vec<String> {
+    let trend = &fitted.trend;
+    let (per, factor) = unit(fitted.axis);
+    let show = |value: f64| amount(fitted, value * factor);
+    let name = what(fitted);
+    let least = effect.on(fitted);
+    let interval = format!(
+        "{} a {per} ({:.0} % interval {} to {})",
+        show(trend.estimate.clamp(trend.low, trend.high)),
+        settings.confidence * 100.0,
+        show(trend.low),
+        show(trend.high)
+    );
+    let total = amount(fitted, trend.total_growth);
+    if !judged {
+        return vec![format!(
+            "{name} gained {total}; it is judged only over {} or more, since it rises in sound workers too",
+            duration(rules(fitted.channel, fitted.source).least_seconds)
+        )];
+    }
+    let mut reasons = vec![match status {
+        Status::Leaking => format!(
+            "{name} grows by {interval}, above the minimum effect of {} a {per}",
+            show(least)
+        ),
+        Status::Bounded => format!("{name} gained {total} and levelled off: it now changes by {interval}"),
+        Status::Stable => {
+            format!(
+                "{name} changes by {interval}, inside ± the minimum effect of {} a {per}",
+                show(least)
+            )
+        }
+        Status::Inconclusive => {
+            format!(
+                "{name} changes by {interval}; the minimum effect is {} a {per}",
+                show(least)
+            )
+        }
+    }];
+    reasons.extend(why(fitted, status, least, settings));
+    reasons
+}
+
+fn why(fitted: &Fitted, status: Status, least: f64, settings: &Settings) -> Option<String> {
+    let trend = &fitted.trend;
+    let allowance = rules(fitted.channel, fitted.source).allowance;
+    let total = amount(fitted, trend.total_growth);
+    if status == Status::Bounded && capped(fitted, settings) {
+        let cap = HumanBytes(settings.cap_bytes.unwrap_or(0) as f64);
+        return Some(format!("the {total} gained are within the declared cap of {cap}"));
+    }
+    match status {
+        Status::Leaking => Some(format!(
+            "the growth has not bent: {total} over the record, and it held on two looks"
+        )),
+        Status::Inconclusive if bent(trend) => {
+            Some("growth slows down, but it has not been seen to end".to_owned())
+        }
+        Status::Inconclusive if trend.low > least && trend.total_growth <= allowance => Some(format!(
+            "{total} in all is no more than a runtime gains by itself while it warms up"
+        )),
+        Status::Inconclusive if trend.late.low > least => Some(
+            "memory rises steadily, but a cache that has not reached its cap would look the same".to_owned(),
+        ),
+        Status::Inconclusive => Some("the interval is too wide to tell growth from none".to_owned()),
+        Status::Stable | Status::Bounded => None,
+    }
+}
