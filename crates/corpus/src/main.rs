@@ -56,6 +56,7 @@ fn write(name: &str, seed: &str) -> Result<(), String> {
     write_header(&mut out, &header)
         .and_then(|()| {
             simulate(&plan, seed)
+                .readings
                 .iter()
                 .try_for_each(|r| write_reading(&mut out, r))
         })

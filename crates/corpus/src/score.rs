@@ -51,6 +51,7 @@ pub fn with_baseline(kind: &Kind, seed: u64) -> Outcome {
     let twin = plan.sound_twin();
     let mut detector = Detector::new(settings(&twin, None));
     simulate(&twin, seed ^ 0x5EED_0000_0000)
+        .readings
         .iter()
         .for_each(|r| detector.observe(r));
     outcome(kind, &plan, seed, Some(detector.baseline()))
@@ -74,12 +75,13 @@ fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
 }
 
 fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> Outcome {
-    let readings = simulate(plan, seed);
+    let record = simulate(plan, seed);
+    let readings = &record.readings;
     let mut detector = Detector::new(settings(plan, baseline));
     readings.iter().for_each(|r| detector.observe(r));
     let assessment = detector.assess();
     let (class_right, class_wrong) = classes(plan, &assessment);
-    let leak_per_job = plan.leak_bytes_per_second() / plan.pace;
+    let leak_per_job = record.leaked_bytes / record.jobs.max(1.0);
     let steady =
         plan.leak_from_seconds == 0.0 && plan.leak_per_second == 0.0 && plan.native_per_second == 0.0;
     Outcome {
@@ -97,7 +99,7 @@ fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> O
         leak_from_seconds: plan.leak_from_seconds,
         rules: RULES
             .iter()
-            .map(|rule| (rule.alarm)(&readings, plan.budget_bytes))
+            .map(|rule| (rule.alarm)(readings, plan.budget_bytes))
             .collect(),
     }
 }

@@ -28,6 +28,10 @@ const DAY_SECONDS: f64 = 86_400.0;
 const TEST_BYTES_PER_JOB: f64 = 50.0;
 /// Growth has bent when the last third grows at less than this share of the first third's pace.
 const BENT_SHARE: f64 = 0.5;
+/// At its own pace a worker must have gained this share of what the minimum effect is in a day before
+/// it is called leaking: an hour of a rising morning looks like a leak, and there is no hurry, since
+/// such growth is more than two months away from the limit.
+const MATERIAL_DAYS: f64 = 0.4;
 /// A cache may overshoot its declared cap by its own bookkeeping.
 const CAP_SLACK: f64 = 1.1;
 
@@ -38,6 +42,7 @@ pub(crate) struct Effect {
     pub per_job: Option<f64>,
     /// Whether the record's own resolution may raise it.
     derived: bool,
+    pace: Pace,
 }
 
 impl Effect {
@@ -47,11 +52,13 @@ impl Effect {
             per_second: Some(bytes_per_day / DAY_SECONDS),
             per_job: pace.map(|p| bytes_per_day / DAY_SECONDS / p),
             derived: false,
+            pace: settings.pace,
         };
         let from_job = |bytes: f64| Effect {
             per_second: pace.map(|p| bytes * p),
             per_job: Some(bytes),
             derived: false,
+            pace: settings.pace,
         };
         match (settings.minimum_effect, settings.limit_bytes, settings.pace) {
             (MinimumEffect::PerJob(bytes), _, _) => from_job(bytes.max(0.0)),
@@ -75,6 +82,15 @@ impl Effect {
             0.0
         };
         self.per_job.unwrap_or(0.0).max(resolved)
+    }
+
+    /// Growth that must have been gained before it matters.
+    fn material(&self, fitted: &Fitted) -> f64 {
+        let is_bytes = rules(fitted.channel, fitted.source).is_bytes;
+        if !is_bytes || self.pace == Pace::Test {
+            return 0.0;
+        }
+        self.per_second.unwrap_or(0.0) * MATERIAL_DAYS * DAY_SECONDS
     }
 
     /// The effect on the axis of a trend, in its units; counts have no declared effect.
@@ -108,6 +124,7 @@ pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window) -> bool {
     let least = effect.on(fitted);
     trend.guarded_low > least
         && trend.guarded_low * trend.span > rules.allowance
+        && trend.guarded_low * trend.covered > effect.material(fitted)
         && trend.late.estimate > least
         && (!bent(trend) || trend.late.low > least)
         && window.seconds >= rules.least_seconds

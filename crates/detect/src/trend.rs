@@ -33,6 +33,8 @@ pub(crate) struct Trend {
     pub noise: f64,
     /// Length of the longest segment on `x`.
     pub span: f64,
+    /// The lengths of all segments together.
+    pub covered: f64,
     /// Fitted growth from the first to the last row of the longest segment, shapes included.
     pub total_growth: f64,
     pub first: Slope,
@@ -119,7 +121,7 @@ fn frame(series: &Series) -> Option<Frame> {
     let mut columns = vec![scaled.clone()];
     columns.extend(series.covariates.iter().cloned());
     let shape_offset = columns.len();
-    let shapes = Shape::all();
+    let shapes = Shape::all(&jumps(series, &scaled));
     columns.extend(
         shapes
             .iter()
@@ -132,6 +134,19 @@ fn frame(series: &Series) -> Option<Frame> {
         segments,
         span,
     })
+}
+
+/// Jumps that are tried as steps.
+const JUMPS: usize = 3;
+
+/// Places just below the rows at which the series rises most.
+fn jumps(series: &Series, scaled: &[f64]) -> Vec<f64> {
+    let mut rises: Vec<(f64, f64)> = (1..series.y.len())
+        .filter(|&i| !series.starts[i] && scaled[i] > scaled[i - 1])
+        .map(|i| (series.y[i] - series.y[i - 1], 0.5 * (scaled[i] + scaled[i - 1])))
+        .collect();
+    rises.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rises.into_iter().take(JUMPS).map(|(_, place)| place).collect()
 }
 
 fn normal(series: &Series, frame: &Frame, correlation: f64) -> Normal {
@@ -303,10 +318,18 @@ fn summarize(
         correlation,
         noise,
         span: frame.span,
+        covered: covered(series),
         total_growth: best.growth * (1.0 - end.0) + shape_growth,
         first: part(series, 0.0, 1.0 / 3.0, correlation, noise, z),
         late: part(series, 2.0 / 3.0, 1.0, correlation, noise, z),
     })
+}
+
+fn covered(series: &Series) -> f64 {
+    (1..series.x.len())
+        .filter(|&i| !series.starts[i])
+        .map(|i| (series.x[i] - series.x[i - 1]).max(0.0))
+        .sum()
 }
 
 impl Series {

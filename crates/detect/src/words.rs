@@ -218,8 +218,10 @@ impl Decision<'_> {
                 .filter(move |c| c.judged && c.status == status)
         };
         let leading = |status: Status| judged(status).max_by(|a, b| hourly_low(a).total_cmp(&hourly_low(b)));
+        let counts = |c: &&ChannelAssessment| matches!(c.channel, Channel::Fds | Channel::Threads);
         leading(Status::Leaking)
-            .or_else(|| judged(Status::Inconclusive).next())
+            // Descriptors and threads that cannot be told do not put memory in doubt.
+            .or_else(|| judged(Status::Inconclusive).find(|c| !counts(c)))
             .or_else(|| judged(Status::Bounded).max_by(|a, b| a.total_growth.total_cmp(&b.total_growth)))
             .or_else(|| judged(Status::Stable).next())
             .filter(|c| !matches!(c.channel, Channel::Fds | Channel::Threads) || c.status != Status::Stable)
