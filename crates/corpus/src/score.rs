@@ -1,6 +1,6 @@
 //! Runs the detector over a record and notes what it said beside what is true.
 
-use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Settings};
+use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Settings, Watch};
 use plimsoll_model::{Channel, ClassStatus, Estimate, Status};
 
 use crate::kinds::{Kind, Length, Truth};
@@ -58,17 +58,15 @@ pub fn with_baseline(kind: &Kind, seed: u64) -> Outcome {
 }
 
 fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
+    let is_day = plan.minimum_bytes_per_day.is_some();
     Settings {
         limit_bytes: Some(plan.budget_bytes as u64),
         cap_bytes: plan.cap_bytes.map(|c| c as u64),
         minimum_effect: plan
             .minimum_bytes_per_day
             .map_or(MinimumEffect::Derived, MinimumEffect::PerDay),
-        pace: if plan.minimum_bytes_per_day.is_some() {
-            Pace::Real
-        } else {
-            Pace::Test
-        },
+        pace: if is_day { Pace::Real } else { Pace::Test },
+        watch: if is_day { Watch::Service } else { Watch::Run },
         baseline,
         ..Settings::default()
     }

@@ -331,7 +331,9 @@ impl Detector {
 
     fn growing(&self, fits: &Fits, effect: &Effect, window: Window) -> [bool; LOOKED_AT] {
         fits.looked_at().map(|fitted| {
-            fitted.is_some_and(|f| grows(f, effect, window) && !words::capped(f, &self.settings))
+            fitted.is_some_and(|f| {
+                grows(f, effect, window, self.room_bytes()) && !words::capped(f, &self.settings)
+            })
         })
     }
 
@@ -420,6 +422,12 @@ impl Detector {
     pub(crate) fn level_bytes(&self) -> Option<f64> {
         let managed = || self.floors.blocks().last().map(|b| Part::Managed.of(b));
         self.resident.last().or_else(managed).or(self.used.last())
+    }
+
+    /// What is left until the limit.
+    pub(crate) fn room_bytes(&self) -> Option<f64> {
+        let limit = self.settings.limit_bytes? as f64;
+        Some((limit - self.level_bytes()?).max(0.0))
     }
 
     pub(crate) fn class_names(&self) -> &[String] {

@@ -28,7 +28,7 @@ impl Shape {
     /// ramps: a fill that ends later than that has not been seen to end.
     /// Steps are tried where the series jumps most (`jumps`), besides a grid.
     pub fn all(jumps: &[f64]) -> Vec<Shape> {
-        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0, 2.0, 4.0].map(Shape::Saturating);
+        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0, 2.0].map(Shape::Saturating);
         let logarithmic = [0.001, 0.01, 0.08].map(Shape::Logarithmic);
         let ramps = [
             0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,

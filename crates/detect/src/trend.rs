@@ -82,6 +82,8 @@ struct Frame {
     shape_offset: usize,
     segments: usize,
     span: f64,
+    /// From the least to the greatest value.
+    range: f64,
 }
 
 /// Fits `series`; `None` where there are too few rows or nothing varies.
@@ -127,12 +129,15 @@ fn frame(series: &Series) -> Option<Frame> {
             .iter()
             .map(|shape| scaled.iter().map(|x| shape.at(*x)).collect::<Vec<f64>>()),
     );
+    let least = series.y.iter().copied().fold(f64::INFINITY, f64::min);
+    let range = series.y.iter().copied().fold(f64::NEG_INFINITY, f64::max) - least;
     Some(Frame {
         shapes,
         columns,
         shape_offset,
         segments,
         span,
+        range,
     })
 }
 
@@ -175,6 +180,7 @@ fn candidates(
     if base.first() != Some(&0) {
         return Vec::new();
     }
+    let scale = prior_scale(normal, frame, &base, rows, noise_floor);
     let jacobian = frame.segments as f64 * 0.5 * (1.0 - correlation * correlation).ln();
     let try_shapes = |shapes: &[usize]| {
         let chosen: Vec<usize> = base
@@ -186,7 +192,8 @@ fn candidates(
         if freedom < 1.0 {
             return None;
         }
-        let solution = normal.solve(&chosen)?;
+        let precision: Vec<f64> = shapes.iter().map(|&s| scale.precision(frame.shapes[s])).collect();
+        let solution = normal.solve_with_priors(&chosen, &precision)?;
         let heights = &solution.coefficient[base.len()..];
         let sensible = shapes
             .iter()
@@ -212,6 +219,36 @@ fn candidates(
         }
     }
     all
+}
+
+/// What a shape may plausibly add: about as much as the series was seen to range. Without that, a flat
+/// series would be explained as well by a huge slow fill and an equal loss.
+struct PriorScale {
+    variance: f64,
+    range: f64,
+}
+
+impl PriorScale {
+    fn precision(&self, shape: Shape) -> f64 {
+        let reach = (shape.at(1.0) - shape.at(0.0)).abs().max(f64::MIN_POSITIVE);
+        self.variance * (reach / self.range).powi(2)
+    }
+}
+
+fn prior_scale(normal: &Normal, frame: &Frame, base: &[usize], rows: usize, noise_floor: f64) -> PriorScale {
+    let square = (0..frame.shapes.len())
+        .filter_map(|s| {
+            let chosen: Vec<usize> = base.iter().copied().chain([s + frame.shape_offset]).collect();
+            normal.solve(&chosen).map(|solution| solution.residual_square)
+        })
+        .fold(f64::INFINITY, f64::min);
+    let freedom = (rows as f64 - frame.segments as f64 - base.len() as f64 - 1.0).max(1.0);
+    let square = if square.is_finite() { square } else { 0.0 };
+    let variance = (square + NOISE_PRIOR_ROWS * noise_floor.powi(2)) / (freedom + NOISE_PRIOR_ROWS);
+    PriorScale {
+        variance,
+        range: frame.range.max(noise_floor).max(f64::MIN_POSITIVE),
+    }
 }
 
 fn candidate(

@@ -63,7 +63,8 @@ fn channels(detector: &Detector, fits: &Fits, effect: &Effect, window: Window) -
         let Some(fitted) = fitted.filter(|_| place != MANAGED) else {
             continue;
         };
-        let growing = grows(fitted, effect, window) && !capped(fitted, detector.settings());
+        let growing =
+            grows(fitted, effect, window, detector.room_bytes()) && !capped(fitted, detector.settings());
         let twice = growing && detector.looks().seen_before(place);
         let judged = window.seconds >= rules(fitted.channel, fitted.source).least_seconds;
         let status = if judged {
@@ -261,8 +262,7 @@ impl Decision<'_> {
     }
 
     fn exhaustion(&self, status: Status, hourly: &Estimate) -> Option<Interval> {
-        let limit = self.detector.settings().limit_bytes? as f64;
-        let room = (limit - self.detector.level_bytes()?).max(0.0);
+        let room = self.detector.room_bytes()?;
         let seconds = |bytes_per_hour: f64| room / bytes_per_hour * 3600.0;
         let forecast = matches!(status, Status::Leaking | Status::Inconclusive) && hourly.estimate > 0.0;
         forecast.then(|| Interval {
