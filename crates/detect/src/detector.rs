@@ -447,13 +447,7 @@ impl Detector {
             .iter()
             .map(|name| self.classes.iter().position(|c| c == name))
             .collect();
-        Some(ClassRows::new(
-            track,
-            Part::Managed,
-            &fitted.trend,
-            fitted.axis,
-            &places,
-        ))
+        Some(ClassRows::new(track, Part::Managed, &fitted, &places))
     }
 
     /// The least growth per job that makes a class leak, and the confidence of its interval.
