@@ -260,6 +260,7 @@ class Agent {
   finish({ reason, code, signal }) {
     if (this.ended || !this.on) return;
     this.ended = true;
+    this.floors.final = true;
     if (this.jobs.started > 0 && !this.quiet.limitTaken) this.capture.takeFinal(this.shared.inFlight());
     else if (this.floors.first !== null) this.floors.take(this.shared.inFlight());
     if (threads.isMainThread) this.siblings.awaitLast();
