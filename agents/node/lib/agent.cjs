@@ -75,7 +75,7 @@ class Agent {
     quiet.jobs = jobs;
     quiet.settle();
     Object.assign(this, { shared, memory, budget, counters, jobs, floors, profile, capture, quiet });
-    this.siblings = new Siblings({ shared, floors, capture, jobs });
+    this.siblings = new Siblings({ shared, floors, capture, jobs, flush: () => this.channel.flushBlocking(FLUSH_MS) });
     this.buildHooks();
   }
 
@@ -166,7 +166,7 @@ class Agent {
   pollSiblings() {
     const startedAt = now();
     const pausedMs = this.budget.floorMs + this.budget.captureMs;
-    if (this.siblings.poll()) this.channel.flush();
+    this.siblings.poll();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
   }
 
