@@ -209,7 +209,8 @@ fn cost(record: &Record) -> Cost {
             .filter(|_| !agent_cpu.is_empty())
             .map(|worker| (agent_cpu.iter().sum::<f64>() / worker).min(1.0)),
         agent_bytes: (!agent_bytes.is_empty()).then(|| agent_bytes.iter().sum()),
-        pauses_seconds: record.isolates.values().map(|isolate| isolate.pauses_seconds).sum(),
+        // fold, since the sum of nothing is -0.0
+        pauses_seconds: record.isolates.values().fold(0.0, |sum, isolate| sum + isolate.pauses_seconds),
         dropped_records: record.isolates.values().map(Isolate::dropped_records).sum(),
     }
 }

@@ -14,9 +14,9 @@ use crate::{
     roots::Roots,
 };
 
-/// Members kept at most: an order above the largest prefork pools, so that a fork bomb cannot make
+/// Members kept at most: several times the largest prefork pools, so that a fork bomb cannot make
 /// us a leak of our own. Pinned by `a_fork_bomb_is_bounded`.
-const MEMBERS_MAX: usize = 4096;
+const MEMBERS_MAX: usize = 1024;
 
 /// Threads asked for children, and processes scanned, at most per look.
 const SCANNED_MAX: usize = 65_536;

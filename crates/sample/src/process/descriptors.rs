@@ -13,12 +13,12 @@ use rustix::{
 
 use crate::error::Reason;
 
-/// Names listed at most: the usual hard limit of descriptors times two orders of 2, in 256 KiB.
+/// Names listed at most: far above what a sound worker opens, in 256 KiB.
 const LISTED_MAX: usize = 65_536;
 
-/// Links read at most per look: about 1 µs each, so one look stays in the low milliseconds
+/// Links read at most per look: about 1 µs each, so one look stays near 2 ms
 /// (`benches/outside_view`). Pinned by `more_than_the_bound_is_spread_and_counted`.
-const EXAMINED_MAX: usize = 4096;
+const EXAMINED_MAX: usize = 2048;
 
 /// Open descriptors by kind. Kinds are counted over those that were looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

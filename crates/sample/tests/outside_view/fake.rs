@@ -33,7 +33,7 @@ impl Fake {
     }
 
     pub fn forbid(&self, path: &str) {
-        fs::set_permissions(self.path(path), PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(self.path(path), PermissionsExt::from_mode(0o000)).unwrap();
     }
 
     pub fn roots(&self) -> Roots {

@@ -245,7 +245,7 @@ fn another_users_process_is_seen_as_far_as_the_kernel_allows() {
 #[test]
 fn a_tree_of_real_processes_follows_them() {
     let mut shell = Shell::start();
-    let child: u32 = shell.ask("sleep 1000 & echo $!").parse().unwrap();
+    let child: u32 = shell.ask("sleep 100 >/dev/null 2>&1 & echo $!").parse().unwrap();
     let mut tree = ProcessTree::new(&Roots::default(), shell.pid(), None).unwrap();
     let appeared: Vec<u32> = tree
         .refresh()
@@ -254,7 +254,7 @@ fn a_tree_of_real_processes_follows_them() {
         .map(|member| member.key.pid)
         .collect();
     assert_eq!(appeared, [child]);
-    shell.ask("kill %1; wait; echo gone");
+    shell.ask("kill $!; wait; echo gone");
     let exited: Vec<u32> = tree.refresh().exited.iter().map(|key| key.pid).collect();
     assert_eq!(exited, [child]);
     shell.child.kill().unwrap();
@@ -272,7 +272,7 @@ fn a_daemonised_grandchild_falls_to_the_adopter() {
     let mut shell = Shell::start_with_environment("MARK", &mark);
     // The inner shell ends at once and leaves an orphan that nobody has seen.
     let orphan: u32 = shell
-        .ask("sh -c 'sleep 1000 >/dev/null & echo $!'")
+        .ask("sh -c 'sleep 100 >/dev/null 2>&1 & echo $!'")
         .parse()
         .unwrap();
     let adopter = Adopter {
@@ -285,8 +285,10 @@ fn a_daemonised_grandchild_falls_to_the_adopter() {
         tree.members()
             .any(|member| member.key.pid == orphan && member.parent_pid == own)
     });
-    let identity = Identity::read(&Roots::default(), orphan).unwrap();
-    assert_eq!(identity.arguments, ["sleep", "1000"]);
+    // Until then it is still the shell that forked it.
+    wait_until("the orphan runs its program", || {
+        Identity::read(&Roots::default(), orphan).unwrap().arguments == ["sleep", "100"]
+    });
     shell.ask(&format!("kill {orphan}; echo killed"));
     wait_until("the orphan is gone", || {
         tree.refresh();
