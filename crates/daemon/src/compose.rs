@@ -16,7 +16,7 @@ use crate::histogram::quantiles;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
 use crate::outcome::Outcome;
-use crate::readings::counts_before;
+use crate::readings::counts_at;
 use crate::study::Study;
 use crate::watch::Record;
 use crate::worker::exit_of;
@@ -256,7 +256,7 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
     }
     for (at, floor) in isolate.floors.points() {
         let counts = floor.jobs.clone().filter(|jobs| !jobs.is_empty());
-        let counts = counts.unwrap_or_else(|| counts_before(record.job_counts.points(), *at));
+        let counts = counts.unwrap_or_else(|| counts_at(record.job_counts.points(), *at));
         series.floors.push(FloorPoint {
             at_seconds: at - start,
             jobs: counts.values().sum(),
