@@ -7,7 +7,9 @@ fn main() {
     let list = agent.join("files.txt");
     println!("cargo::rerun-if-changed={}", list.display());
     let names = fs::read_to_string(&list).expect("agents/node/files.txt lists the agent's files");
-    let mut code = String::from("/// The agent's files: path below its folder, and text.\nstatic FILES: &[(&str, &str)] = &[\n");
+    let mut code = String::from(
+        "/// The agent's files: path below its folder, and text.\nstatic FILES: &[(&str, &str)] = &[\n",
+    );
     for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
         let path = agent.join(name).canonicalize().expect("every listed file exists");
         println!("cargo::rerun-if-changed={}", path.display());
