@@ -75,7 +75,7 @@ class Agent {
     quiet.jobs = jobs;
     quiet.settle();
     Object.assign(this, { shared, memory, budget, counters, jobs, floors, profile, capture, quiet });
-    this.siblings = new Siblings({ shared, floors, capture, jobs });
+    this.siblings = new Siblings({ shared, floors, capture, jobs, flush: () => this.channel.flushBlocking(FLUSH_MS) });
     this.buildHooks();
   }
 
@@ -166,7 +166,7 @@ class Agent {
   pollSiblings() {
     const startedAt = now();
     const pausedMs = this.budget.floorMs + this.budget.captureMs;
-    if (this.siblings.poll()) this.channel.flush();
+    this.siblings.poll();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
   }
 
@@ -260,6 +260,7 @@ class Agent {
   finish({ reason, code, signal }) {
     if (this.ended || !this.on) return;
     this.ended = true;
+    this.floors.final = true;
     if (this.jobs.started > 0 && !this.quiet.limitTaken) this.capture.takeFinal(this.shared.inFlight());
     else if (this.floors.first !== null) this.floors.take(this.shared.inFlight());
     if (threads.isMainThread) this.siblings.awaitLast();

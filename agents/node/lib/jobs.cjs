@@ -38,6 +38,16 @@ class Run {
   }
 }
 
+/**
+ * Keeps the last job's function. A worker whose event loop runs dry has lost the references to its own variables
+ * by the time of the 'exit' event, and the last reading would find nothing of what it held.
+ */
+class PlimsollLastJob {
+  constructor() {
+    this.fn = null;
+  }
+}
+
 class Jobs {
   constructor({ counters, memory, shared, limit, onMeasured, onError }) {
     this.on = true;
@@ -58,6 +68,7 @@ class Jobs {
     this.nextDetailAt = 0;
     this.costMs = 0;
     this.pool = [];
+    this.lastJob = new PlimsollLastJob();
     this.context = new AsyncLocalStorage();
     this.contextUsed = false;
     this.openTracked = new Map();
@@ -88,6 +99,7 @@ class Jobs {
     if (!this.on) return fn();
     const run = this.begin(counters, meta);
     if (run === null) return fn();
+    this.lastJob.fn = fn;
     const outer = this.executing;
     this.executing = run;
     let result;
@@ -175,6 +187,11 @@ class Jobs {
     this.measureStart(run, counters);
     if (this.started % COST_SAMPLE === 0) this.costMs += (now() - run.startedAt) * COST_SAMPLE;
     return run;
+  }
+
+  /** Before every reading but the last: the function may hold what its job needed. */
+  forgetLast() {
+    this.lastJob.fn = null;
   }
 
   first() {

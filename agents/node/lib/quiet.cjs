@@ -30,7 +30,10 @@ class Quiet {
 
   /** The promise that a start must wait for, or null. */
   gateFor(counters) {
-    return this.gate !== null && counters.asynchronous ? this.gate.promise : null;
+    if (this.gate === null || !counters.asynchronous) return null;
+    // A held job may be all that the worker has to do: the loop must not end before its release.
+    this.gate.timer?.ref();
+    return this.gate.promise;
   }
 
   atJobStart() {
@@ -48,18 +51,24 @@ class Quiet {
     if (this.scheduled) return;
     this.scheduled = true;
     this.scope(() => {
-      setImmediate(() => {
+      const look = setImmediate(() => {
         this.scheduled = false;
         this.idle();
-      }).unref();
+      });
+      if (this.gate === null) look.unref();
     });
   }
 
   look(inFlight) {
     const due = this.due();
-    if (due === null) this.settle();
+    if (due === null) this.relax();
     else if (inFlight === 0 || this.pastDeadline(inFlight)) this.take(due, inFlight);
     else this.wait(inFlight);
+  }
+
+  relax() {
+    if (!this.limitTaken) this.endWaiting();
+    this.settle();
   }
 
   due() {
@@ -71,6 +80,7 @@ class Quiet {
 
   take(due, inFlight) {
     this.endWaiting();
+    this.jobs.forgetLast();
     if (due === 'limit') this.takeLimit(inFlight);
     else if (due === 'capture') this.capture.take(this.capture.reason(), inFlight);
     else this.floors.take(inFlight);
@@ -117,18 +127,20 @@ class Quiet {
     if (this.gate !== null) return;
     let release;
     const promise = new Promise((resolve) => (release = resolve));
-    this.gate = { promise, release, since: now() };
-    if (!this.limitTaken) this.scope(() => setTimeout(() => this.idle(), this.deadlineMs() + 1).unref());
+    const gate = { promise, release, since: now(), timer: null };
+    // After the limit the gate stays shut: there is nothing left to wait for.
+    if (!this.limitTaken) this.scope(() => (gate.timer = setTimeout(() => this.idle(), this.deadlineMs() + 1).unref()));
+    this.gate = gate;
   }
 
   endWaiting() {
     this.waiting = false;
-    this.heldSince = this.gate?.since ?? null;
     if (this.gate === null) return;
-    this.budget.floorMs += now() - this.gate.since;
-    const { release } = this.gate;
+    const { release, since, timer } = this.gate;
     this.gate = null;
-    // Released only after the reading: the held jobs' continuations run in a later microtask.
+    clearTimeout(timer);
+    this.budget.floorMs += now() - since;
+    // The held jobs go on in a later microtask, so after the reading that they waited for.
     release();
   }
 

@@ -17,8 +17,8 @@ const PATIENCE_MS = 500;
 const LAST_WAIT_MS = 1500;
 
 class Siblings {
-  constructor({ shared, floors, capture, jobs }) {
-    Object.assign(this, { shared, floors, capture, jobs });
+  constructor({ shared, floors, capture, jobs, flush }) {
+    Object.assign(this, { shared, floors, capture, jobs, flush });
     this.timer = null;
     this.busySince = null;
     this.onWorker = (worker) => this.noteWorker(worker);
@@ -42,14 +42,15 @@ class Siblings {
     this.shared.requestCapture();
   }
 
-  /** In a thread: serves a pending request. True if anything was taken. */
+  /** In a thread: serves a pending request. */
   poll() {
     this.shared.setGrown(this.grown());
     const request = this.shared.captureRequests();
-    if (this.shared.served() >= request || !this.calm()) return false;
+    if (this.shared.served() >= request || !this.calm()) return;
     if (this.grown() && this.jobs.started === 0) this.capture.take('scheduled', this.shared.inFlight());
+    // Once served, the main thread may end the process.
+    this.flush();
     this.shared.serve(request);
-    return true;
   }
 
   calm() {

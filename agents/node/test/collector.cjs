@@ -122,10 +122,11 @@ function jobTotals(collector) {
 }
 
 /** Opens a collector, runs one script under the agent, lets `check(collector, outcome)` judge, and cleans up. */
-async function watch({ source, file = 'worker.cjs', files = {}, config, env, args, onSpawn, paused = false }, check) {
+async function watch({ source, file = 'worker.cjs', files = {}, config, env, args, onSpawn, packages, paused = false }, check) {
   const collector = await Collector.open();
   try {
     collector.paused = paused;
+    if (packages !== undefined) fs.symlinkSync(packages, path.join(collector.directory, 'node_modules'));
     for (const [name, text] of Object.entries(files)) script(collector, name, text);
     const target = script(collector, file, source);
     const outcome = await collector.run(target, { config, env, args, onSpawn: (child) => onSpawn?.(child, collector) });

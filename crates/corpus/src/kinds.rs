@@ -69,7 +69,7 @@ pub static KINDS: &[Kind] = &[
     k("flat", Sound, Day, |_, _| {}),
     k("warm-up", Sound, Day, warm_up),
     k("cache-saturating", Sound, Day, cache_saturating),
-    k("cache-linear-full", Sound, Day, |p, r| {
+    k("cache-linear-full", SoundUntilFull, Day, |p, r| {
         cache_linear(p, r, 0.05, 0.6)
     }),
     k("cache-linear-late", SoundUntilFull, Day, |p, r| {
@@ -101,7 +101,7 @@ pub static KINDS: &[Kind] = &[
         warm_up(p, r);
         restarts(p, r);
     }),
-    k("two-caches", Sound, Day, |p, r| {
+    k("two-caches", SoundUntilFull, Day, |p, r| {
         cache_saturating(p, r);
         cache_linear(p, r, 0.1, 0.5);
     }),
@@ -159,7 +159,7 @@ pub static KINDS: &[Kind] = &[
     k("short-drift", Sound, Short, |p, r| {
         p.drift_bytes = 1024.0 * r.between(40.0, 120.0);
     }),
-    k("short-cache-full", Sound, Short, |p, r| {
+    k("short-cache-full", SoundUntilFull, Short, |p, r| {
         let end = day_jobs(p) * r.between(0.1, 0.45);
         p.caches.push((MIB * r.log_between(0.5, 20.0), Fill::Linear(end)));
     }),

@@ -18,7 +18,7 @@ pub use plan::{Class, Fill, Plan};
 pub use random::Random;
 pub use rules::{RULES, Rule};
 pub use score::{Outcome, examine, with_baseline};
-pub use simulate::simulate;
+pub use simulate::{Record, simulate};
 pub use table::{Table, report};
 
 /// The first seed that must not be used for tuning.

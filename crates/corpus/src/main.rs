@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use plimsoll_corpus::{
     HOLDOUT_FROM, KINDS, Kind, Outcome, Table, Truth, examine, kind, report, simulate, with_baseline,
 };
+use plimsoll_model::Status;
 use plimsoll_wire::trace::{MinimumGrowth, TraceHeader, write_header, write_reading};
 
 const USAGE: &str = "plimsoll-corpus kinds
@@ -56,6 +57,7 @@ fn write(name: &str, seed: &str) -> Result<(), String> {
     write_header(&mut out, &header)
         .and_then(|()| {
             simulate(&plan, seed)
+                .readings
                 .iter()
                 .try_for_each(|r| write_reading(&mut out, r))
         })
@@ -119,11 +121,25 @@ fn in_parallel(work: &[(&Kind, u64)], judge: fn(&Kind, u64) -> Outcome) -> Vec<O
 /// The records that were judged wrongly, to look at.
 fn details(work: &[(&Kind, u64)], outcomes: &[Outcome]) {
     for ((kind, seed), o) in work.iter().zip(outcomes) {
-        let said = o.alarm_at_seconds.is_some();
-        if (kind.truth == Truth::Leaks) != said || (kind.truth == Truth::Leaks && o.bytes_per_job.is_none()) {
+        let said = o.alarm_at_seconds.is_some() || o.status == Status::Leaking;
+        let held = o
+            .true_bytes_per_job
+            .zip(o.bytes_per_job)
+            .is_none_or(|(t, e)| e.low <= t && t <= e.high);
+        let missed = o.effect > 2.0 && o.status != Status::Leaking;
+        let wrong = if kind.truth == Truth::Leaks {
+            missed || !held
+        } else {
+            kind.truth == Truth::Sound && said
+        };
+        if wrong {
+            let e = o
+                .bytes_per_job
+                .map(|e| [e.estimate, e.low, e.high].map(|v| v.round() as i64));
+            let truth = o.true_bytes_per_job.map(|t| t.round() as i64);
             println!(
-                "{} {seed}: {} {:?} effect {:.1} {:?}",
-                kind.name, o.status, o.channel, o.effect, o.bytes_per_job
+                "{} {seed}: {} {:?} {:.1}x, true {truth:?}, said {e:?}",
+                kind.name, o.status, o.channel, o.effect
             );
         }
     }

@@ -1,6 +1,6 @@
 //! Runs the detector over a record and notes what it said beside what is true.
 
-use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Settings};
+use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Settings, Watch};
 use plimsoll_model::{Channel, ClassStatus, Estimate, Status};
 
 use crate::kinds::{Kind, Length, Truth};
@@ -51,35 +51,35 @@ pub fn with_baseline(kind: &Kind, seed: u64) -> Outcome {
     let twin = plan.sound_twin();
     let mut detector = Detector::new(settings(&twin, None));
     simulate(&twin, seed ^ 0x5EED_0000_0000)
+        .readings
         .iter()
         .for_each(|r| detector.observe(r));
     outcome(kind, &plan, seed, Some(detector.baseline()))
 }
 
 fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
+    let is_day = plan.minimum_bytes_per_day.is_some();
     Settings {
         limit_bytes: Some(plan.budget_bytes as u64),
         cap_bytes: plan.cap_bytes.map(|c| c as u64),
         minimum_effect: plan
             .minimum_bytes_per_day
             .map_or(MinimumEffect::Derived, MinimumEffect::PerDay),
-        pace: if plan.minimum_bytes_per_day.is_some() {
-            Pace::Real
-        } else {
-            Pace::Test
-        },
+        pace: if is_day { Pace::Real } else { Pace::Test },
+        watch: if is_day { Watch::Service } else { Watch::Run },
         baseline,
         ..Settings::default()
     }
 }
 
 fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> Outcome {
-    let readings = simulate(plan, seed);
+    let record = simulate(plan, seed);
+    let readings = &record.readings;
     let mut detector = Detector::new(settings(plan, baseline));
     readings.iter().for_each(|r| detector.observe(r));
     let assessment = detector.assess();
     let (class_right, class_wrong) = classes(plan, &assessment);
-    let leak_per_job = plan.leak_bytes_per_second() / plan.pace;
+    let leak_per_job = record.leaked_bytes / record.jobs.max(1.0);
     let steady =
         plan.leak_from_seconds == 0.0 && plan.leak_per_second == 0.0 && plan.native_per_second == 0.0;
     Outcome {
@@ -97,7 +97,7 @@ fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> O
         leak_from_seconds: plan.leak_from_seconds,
         rules: RULES
             .iter()
-            .map(|rule| (rule.alarm)(&readings, plan.budget_bytes))
+            .map(|rule| (rule.alarm)(readings, plan.budget_bytes))
             .collect(),
     }
 }

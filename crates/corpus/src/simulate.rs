@@ -18,14 +18,26 @@ struct State<'a> {
     wander: Vec<f64>,
     jobs: f64,
     managed_leak: f64,
+    leaked: f64,
+    leaky_jobs: f64,
     slow: f64,
     born_seconds: f64,
     incarnation: u32,
     pace: f64,
 }
 
-/// All readings of a worker, in time order.
-pub fn simulate(plan: &Plan, seed: u64) -> Vec<Reading> {
+/// A simulated record and what truly happened in it.
+pub struct Record {
+    /// All readings, in time order.
+    pub readings: Vec<Reading>,
+    /// Managed memory that leaked, over all incarnations.
+    pub leaked_bytes: f64,
+    /// Jobs done since leaks began.
+    pub jobs: f64,
+}
+
+/// All readings of a worker.
+pub fn simulate(plan: &Plan, seed: u64) -> Record {
     let mut state = State {
         plan,
         random: Random::new(seed, "simulate"),
@@ -33,6 +45,8 @@ pub fn simulate(plan: &Plan, seed: u64) -> Vec<Reading> {
         wander: vec![0.0; plan.classes.len()],
         jobs: 0.0,
         managed_leak: 0.0,
+        leaked: 0.0,
+        leaky_jobs: 0.0,
         slow: 0.0,
         born_seconds: 0.0,
         incarnation: 0,
@@ -55,7 +69,11 @@ pub fn simulate(plan: &Plan, seed: u64) -> Vec<Reading> {
         }
         readings.push(state.sample(at));
     }
-    readings
+    Record {
+        readings,
+        leaked_bytes: state.leaked,
+        jobs: state.leaky_jobs,
+    }
 }
 
 impl State<'_> {
@@ -77,15 +95,21 @@ impl State<'_> {
                 // Payloads differ: the leak of a job is not always the same.
                 let each = self.plan.classes[class].leak_bytes;
                 let spread = 1.0 + 0.5 * self.random.normal() / (done.max(1) as f64).sqrt();
-                self.managed_leak += each * done as f64 * spread.max(0.0);
+                self.gain(each * done as f64 * spread.max(0.0));
+                self.leaky_jobs += done as f64;
             }
         }
         if at >= self.plan.leak_from_seconds {
-            self.managed_leak += self.plan.leak_per_second * seconds;
+            self.gain(self.plan.leak_per_second * seconds);
         }
         let keep = (-seconds / self.plan.slow_seconds).exp();
         self.slow =
             self.slow * keep + self.plan.slow_bytes * (1.0 - keep * keep).sqrt() * self.random.normal();
+    }
+
+    fn gain(&mut self, bytes: f64) {
+        self.managed_leak += bytes;
+        self.leaked += bytes;
     }
 
     fn restart(&mut self, at: f64) {

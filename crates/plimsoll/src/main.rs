@@ -38,6 +38,8 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let passes_through = std::env::args().nth(1).is_some_and(|name| ["run", "attach", "demo"].contains(&&*name));
+    let passes_through = std::env::args()
+        .nth(1)
+        .is_some_and(|name| ["run", "attach", "demo"].contains(&&*name));
     ExitCode::from(if passes_through { OUR_FAILURE } else { COULD_NOT })
 }

@@ -4,6 +4,7 @@
 //! the worker's is escaped by the template, shortened, and cleared of invisible characters at the end.
 
 mod chart;
+mod draw;
 mod flame;
 mod plots;
 mod suspects;
