@@ -241,7 +241,7 @@ fn a_program_that_handles_the_signal_itself_is_left_alone() {
 #[test]
 fn a_program_that_is_not_node_is_refused_unharmed() {
     // Named like a script of Node's, to no avail.
-    let mut shell = Worker::start_with("sh", "node", "echo ready; exec sleep 60", &[]);
+    let mut shell = Worker::start_with("sh", "node.js", "echo ready; exec sleep 60", &[]);
     let (attached, _) = shell.attach(LONG);
     assert!(
         matches!(attached, Err(AttachError::NotNode { .. })),
