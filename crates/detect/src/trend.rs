@@ -68,7 +68,7 @@ const FALSE_ALARM: f64 = 0.002;
 struct Candidate {
     growth: f64,
     error: f64,
-    /// Log-likelihood less one for each shape (Akaike).
+    /// Log-likelihood less the price of each shape.
     score: f64,
     freedom: f64,
     shapes: Vec<(usize, f64)>,
@@ -200,7 +200,8 @@ fn candidates(
             .zip(heights)
             .all(|(&s, height)| frame.shapes[s].height() == Height::Either || *height >= 0.0);
         let pairs = shapes.iter().copied().zip(heights.iter().copied()).collect();
-        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian))
+        let price = shapes.iter().map(|&s| frame.shapes[s].price()).sum();
+        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian, price))
     };
     let mut all: Vec<Candidate> = try_shapes(&[]).into_iter().collect();
     all.extend((0..frame.shapes.len()).filter_map(|s| try_shapes(&[s])));
@@ -258,6 +259,7 @@ fn candidate(
     freedom: f64,
     noise_floor: f64,
     jacobian: f64,
+    price: f64,
 ) -> Candidate {
     let square = solution.residual_square + NOISE_PRIOR_ROWS * noise_floor * noise_floor;
     let variance = square / (freedom + NOISE_PRIOR_ROWS);
@@ -267,7 +269,7 @@ fn candidate(
     Candidate {
         growth: solution.coefficient[0],
         error: (variance * solution.spread[0]).sqrt(),
-        score: likelihood - shapes.len() as f64,
+        score: likelihood - price,
         freedom: freedom + NOISE_PRIOR_ROWS,
         shapes,
         restricted,
@@ -332,6 +334,34 @@ fn summarize(
         let weight = (-behind).exp() / candidate.error.max(f64::MIN_POSITIVE).powi(2);
         weight_sum += weight;
         growth_sum += weight * candidate.growth;
+    }
+    if std::env::var_os("DBG").is_some() {
+        eprintln!(
+            "--- rows {} span {:.0} best r {correlation} {:?} growth {:.3} err {:.3} score {:.1}",
+            series.x.len(),
+            frame.span,
+            best.shapes
+                .iter()
+                .map(|s| (frame.shapes[s.0], s.1))
+                .collect::<Vec<_>>(),
+            best.growth / frame.span,
+            best.error / frame.span,
+            best.score
+        );
+        for (r, c) in every() {
+            let b = own_best(r) - c.score;
+            if b < NEARLY_AS_WELL {
+                eprintln!(
+                    "   {r} -{b:.2} {:?} growth {:.3} err {:.3}",
+                    c.shapes
+                        .iter()
+                        .map(|s| (frame.shapes[s.0], s.1))
+                        .collect::<Vec<_>>(),
+                    c.growth / frame.span,
+                    c.error / frame.span
+                );
+            }
+        }
     }
     let noise = noise_of(series, frame, correlation, best);
     let end = Series::len_of_longest(series);
