@@ -183,6 +183,18 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if y.iter().any(|v| !v.is_finite()) {
         return None;
     }
+    let covariates = covariates(blocks);
+    Some(Series {
+        x,
+        y,
+        starts,
+        covariates,
+        noise_floor,
+    })
+}
+
+/// What else moves the level of a block, where it varies: jobs in flight, backlog, load.
+pub(crate) fn covariates(blocks: &[Block]) -> Vec<Vec<f64>> {
     let mut covariates = Vec::new();
     for values in [
         blocks
@@ -199,13 +211,7 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if covariates.len() + 8 > blocks.len() {
         covariates.clear();
     }
-    Some(Series {
-        x,
-        y,
-        starts,
-        covariates,
-        noise_floor,
-    })
+    covariates
 }
 
 fn varies(values: &[f64], share: f64) -> bool {

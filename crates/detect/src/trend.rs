@@ -25,8 +25,8 @@ pub(crate) struct Trend {
     pub high: f64,
     /// Lower end of growth that holds at every look at once.
     pub guarded_low: f64,
-    /// The best shape and its height, if one is needed to explain the series.
-    pub shape: Option<(Shape, f64)>,
+    /// The shapes of the best fit.
+    pub shapes: Vec<Shape>,
     /// Log-likelihood of the best fit, to compare axes.
     pub likelihood: f64,
     pub correlation: f64,
@@ -108,7 +108,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
 fn correlations(rows: usize) -> &'static [f64] {
     match rows {
         0..8 => &CORRELATIONS[..1],
-        8..16 => &CORRELATIONS[..5],
+        8..12 => &CORRELATIONS[..5],
         _ => &CORRELATIONS,
     }
 }
@@ -380,7 +380,7 @@ fn summarize(
         low: low / frame.span,
         high: high / frame.span,
         guarded_low: guarded_low / frame.span,
-        shape: best.shapes.first().map(|(s, height)| (frame.shapes[*s], *height)),
+        shapes: best.shapes.iter().map(|(s, _)| frame.shapes[*s]).collect(),
         likelihood: best.score,
         correlation,
         noise,
