@@ -151,19 +151,22 @@ impl Parser {
     /// # Errors
     /// As [`Parser::feed`]; besides, if the input ended early or the sections contradict each other.
     pub fn finish(self) -> Result<Graph, ParseError> {
-        if !matches!(self.state, State::Done) {
+        let Some(meta) = &self.meta else {
             return Err(match self.head.foreign() {
-                Some(foreign) if self.meta.is_none() => ParseError::Foreign(foreign),
-                _ => ParseError::Truncated {
+                Some(foreign) => ParseError::Foreign(foreign),
+                None => ParseError::Truncated {
                     offset: self.offset,
                     inside: self.place(),
                 },
             });
-        }
-        let Some(meta) = self.meta else {
-            return Err(ParseError::Missing { section: "snapshot" });
         };
-        self.columns.into_graph(&meta, self.strings.into_texts())
+        if !matches!(self.state, State::Done) {
+            return Err(ParseError::Truncated {
+                offset: self.offset,
+                inside: self.place(),
+            });
+        }
+        self.columns.into_graph(meta, self.strings.into_texts())
     }
 
     /// How many bytes were fed so far.

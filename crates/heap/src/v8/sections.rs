@@ -4,6 +4,7 @@ use super::meta::{LocationFields, Meta};
 use super::numbers::Numbers;
 use super::{Fault, ParseError};
 use crate::column::Texts;
+use crate::detached::detached_nodes;
 use crate::graph::{Graph, Location};
 
 /// The sections that are read.
@@ -15,13 +16,16 @@ pub(crate) enum Section {
     Strings,
 }
 
-/// V8's value of the field `detachedness` for a detached node (0 unknown, 1 attached).
+/// V8's values of the field `detachedness`; 0 is unknown.
+const ATTACHED: u64 = 1;
 const DETACHED: u64 = 2;
 
 /// A graph in the making, with what must be checked when all sections are there.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
     graph: Graph,
+    attached: Vec<u32>,
+    detached: Vec<u32>,
     seen: [bool; 2],
     edges_claimed: u64,
     largest_target: u32,
@@ -62,8 +66,10 @@ impl Columns {
             let name =
                 u32::try_from(row[fields.name]).map_err(|_| Fault::new(0, "the number of a string"))?;
             self.largest_text = self.largest_text.max(name);
-            if fields.detachedness.is_some_and(|at| row[at] == DETACHED) {
-                graph.detached.push(graph.kinds.len() as u32);
+            match fields.detachedness.map(|at| row[at]) {
+                Some(ATTACHED) => self.attached.push(graph.kinds.len() as u32),
+                Some(DETACHED) => self.detached.push(graph.kinds.len() as u32),
+                _ => {}
             }
             graph.first_edge.push(self.edges_claimed as u32);
             self.edges_claimed = self.edges_claimed.saturating_add(row[fields.edge_count]);
@@ -134,6 +140,7 @@ impl Columns {
         graph.locations.retain(|(node, _)| *node < nodes);
         graph.locations.sort_by_key(|(node, _)| *node);
         graph.locations.dedup_by_key(|(node, _)| *node);
+        graph.detached = detached_nodes(graph, &self.attached, &self.detached);
         Ok(self.graph)
     }
 
