@@ -6,9 +6,10 @@
 //!
 //! Bounds: what is kept is linear in the bytes fed (at most 8 bytes for each byte, in the worst
 //! case of one-digit fields and empty strings); counts that the dump claims are checked, never
-//! trusted. No input makes the parser panic or loop.
+//! trusted. No input makes the parser panic or loop. Pieces of some MiB are parsed on two cores.
 
 mod error;
+mod lines;
 mod meta;
 mod numbers;
 mod sections;
@@ -257,7 +258,14 @@ impl Parser {
         let Some(meta) = &self.meta else {
             return Err(Fault::new(0, "`snapshot` before the other sections"));
         };
-        let taken = numbers.take(rest)?;
+        if let Some(is_first) = numbers.row_start() {
+            let taken = self.columns.lines(*section, meta, rest, is_first);
+            if taken > 0 {
+                numbers.resume_after_row();
+                return Ok(taken);
+            }
+        }
+        let taken = numbers.take(rest, section.width(meta))?;
         self.columns.rows(*section, meta, numbers)?;
         if numbers.is_complete() {
             if !numbers.values().is_empty() {
