@@ -21,6 +21,11 @@ impl Column {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.low.clear();
+        self.wide.clear();
+    }
+
     pub(crate) fn append(&mut self, other: &Self) {
         let rows = self.low.len() as u32;
         self.wide

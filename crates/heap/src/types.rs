@@ -24,6 +24,8 @@ pub struct Types {
 }
 
 const UNNAMED: u32 = u32::MAX;
+/// Set on the type of a text that detached nodes have too: asking which is slow, and they are rare.
+const HAS_DETACHED: u32 = 1 << 31;
 
 /// Kinds whose nodes all share one type; its number is the position here.
 const SHARED: [(NodeKind, &str); 15] = [
@@ -90,6 +92,7 @@ impl Types {
                 let name = constructor(&format!("Detached {}", graph.texts.get(text))).into_owned();
                 let of = this.known_as(&mut known, name);
                 this.detached_by_text.insert(text, of);
+                this.by_text[text as usize] |= HAS_DETACHED;
             }
         }
         this
@@ -106,12 +109,14 @@ impl Types {
     pub fn of_node(&self, graph: &Graph, node: NodeIndex) -> TypeIndex {
         let by_text = || {
             let text = graph.name_index(node).0;
-            let detached = || {
-                self.detached_by_text
-                    .get(&text)
-                    .filter(|_| graph.is_detached(node))
-            };
-            detached().copied().unwrap_or_else(|| self.by_text[text as usize])
+            let of = self.by_text[text as usize];
+            if of & HAS_DETACHED == 0 || !graph.is_detached(node) {
+                return of & !HAS_DETACHED;
+            }
+            self.detached_by_text
+                .get(&text)
+                .copied()
+                .unwrap_or(of & !HAS_DETACHED)
         };
         TypeIndex(shared(graph.kind(node)).unwrap_or_else(by_text))
     }

@@ -28,6 +28,9 @@ const PARALLEL_BYTES: usize = 1 << 20;
 pub(crate) struct Columns {
     nodes: Nodes,
     edges: Edges,
+    /// Rows of the second half of a piece, for reuse.
+    nodes_part: Nodes,
+    edges_part: Edges,
     locations: Vec<(u32, Location)>,
     seen: [bool; 2],
     /// Set when a piece in parallel was in vain, lest a hostile dump makes that a habit.
@@ -64,12 +67,20 @@ impl Columns {
             return 0;
         }
         match section {
-            Section::Nodes => self
-                .nodes
-                .lines(bytes, is_first, &meta.node, &mut self.is_sequential),
-            Section::Edges => self
-                .edges
-                .lines(bytes, is_first, &meta.edge, &mut self.is_sequential),
+            Section::Nodes => self.nodes.lines(
+                &mut self.nodes_part,
+                bytes,
+                is_first,
+                &meta.node,
+                &mut self.is_sequential,
+            ),
+            Section::Edges => self.edges.lines(
+                &mut self.edges_part,
+                bytes,
+                is_first,
+                &meta.edge,
+                &mut self.is_sequential,
+            ),
             _ => 0,
         }
     }
@@ -170,15 +181,20 @@ impl Section {
 }
 
 /// Columns that rows go into, whole or in parts that are put together later.
-trait Rows: Default + Send {
+trait Rows: Send {
     type Fields: Sync;
     fn width(fields: &Self::Fields) -> usize;
     fn take(&mut self, row: &[u64], fields: &Self::Fields) -> Result<(), Fault>;
+    /// Forgets all rows but keeps the room for them.
+    fn clear(&mut self);
     /// Adds the rows of another part; `false`, and nothing is added, if the whole would get too large.
     fn append(&mut self, other: &Self) -> bool;
 
+    /// Takes rows from the start of `bytes`, where they allow it those of the second half by way of
+    /// `part` at the same time; how many bytes they are.
     fn lines(
         &mut self,
+        part: &mut Self,
         bytes: &[u8],
         is_first: bool,
         fields: &Self::Fields,
@@ -193,14 +209,14 @@ trait Rows: Default + Send {
             return self.sequential(bytes, is_first, fields);
         };
         let (front, back) = bytes.split_at(cut);
-        let mut part = Self::default();
+        part.clear();
         let (taken, more) = std::thread::scope(|scope| {
             let worker = scope.spawn(|| part.sequential(back, false, fields));
             let taken = self.sequential(front, is_first, fields);
             (taken, worker.join().unwrap_or(0))
         });
         // Rows of the back count only if the front leads up to them.
-        if taken == front.len() && self.append(&part) {
+        if taken == front.len() && self.append(part) {
             return taken + more;
         }
         *is_sequential = true;
@@ -268,6 +284,17 @@ impl Rows for Nodes {
         Ok(())
     }
 
+    fn clear(&mut self) {
+        self.kinds.clear();
+        self.names.clear();
+        self.ids.clear();
+        self.self_bytes.clear();
+        self.first_edge.clear();
+        self.attached.clear();
+        self.detached.clear();
+        self.edges_claimed = 0;
+    }
+
     fn append(&mut self, other: &Self) -> bool {
         let nodes = self.kinds.len() as u32;
         let claimed = self.edges_claimed + other.edges_claimed;
@@ -322,6 +349,12 @@ impl Rows for Edges {
         self.names.push(name);
         self.targets.push(to);
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.kinds.clear();
+        self.names.clear();
+        self.targets.clear();
     }
 
     fn append(&mut self, other: &Self) -> bool {
