@@ -7,12 +7,12 @@
 
 use plimsoll_model::{ClassStatus, Estimate};
 
-use crate::assessment::{Axis, ClassGrowth};
-use crate::channels::{Part, axis_of};
+use crate::assessment::ClassGrowth;
+use crate::channels::{Fitted, Part, fitted_axis};
 use crate::detector::Detector;
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
-use crate::trend::{Trend, quantile, student};
+use crate::trend::{quantile, student};
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
 const SHARE_THAT_COUNTS: f64 = 0.02;
@@ -29,10 +29,11 @@ pub(crate) struct ClassRows {
 }
 
 impl ClassRows {
-    /// `places` says where the class of each column is in the track; `trend` was fitted on `axis`.
-    pub fn new(track: &Track, part: Part, trend: &Trend, axis: Axis, places: &[Option<usize>]) -> Self {
+    /// `places` says where the class of each column is in the track.
+    pub fn new(track: &Track, part: Part, fitted: &Fitted, places: &[Option<usize>]) -> Self {
         let blocks = track.blocks();
-        let (x, starts) = axis_of(blocks, axis);
+        let trend = &fitted.trend;
+        let (x, starts) = fitted_axis(track, fitted.axis, fitted.weights.as_deref());
         let noise = trend.noise.max(1.0);
         let white = |column: &[f64]| -> Vec<f64> {
             whiten(column, &starts, trend.correlation)
@@ -238,6 +239,20 @@ fn edge(mut outside: f64, mut inside: f64, fits: &impl Fn(f64) -> bool) -> f64 {
         }
     }
     inside
+}
+
+/// Relative growth of the classes of one worker, nothing below 0; `None` where none grows.
+pub(crate) fn direction(track: &Track, part: Part, fitted: &Fitted) -> Option<Vec<f64>> {
+    let places: Vec<Option<usize>> = (0..track.classes()).map(Some).collect();
+    let rows = ClassRows::new(track, part, fitted, &places);
+    let problem = Problem::new(std::slice::from_ref(&rows), places.len())?;
+    let mut weights = vec![0.0; places.len()];
+    problem
+        .classes
+        .iter()
+        .zip(&problem.best)
+        .for_each(|(&class, &growth)| weights[class] = growth);
+    weights.iter().any(|w| *w > 0.0).then_some(weights)
 }
 
 /// Growth per class over many workers of one service, which tells classes apart that no single worker

@@ -26,22 +26,22 @@ pub(crate) enum Height {
 impl Shape {
     /// Every shape that is tried. The last quarter of the record is left to the growth term alone for
     /// ramps: a fill that ends later than that has not been seen to end.
-    pub fn all() -> Vec<Shape> {
-        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0].map(Shape::Saturating);
+    /// Steps are tried where the series jumps most (`jumps`), besides a grid.
+    pub fn all(jumps: &[f64]) -> Vec<Shape> {
+        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0, 2.0].map(Shape::Saturating);
         let logarithmic = [0.001, 0.01, 0.08].map(Shape::Logarithmic);
         let ramps = [
             0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
         ]
         .map(Shape::Ramp);
-        let steps = [
-            0.06, 0.12, 0.2, 0.28, 0.36, 0.44, 0.52, 0.6, 0.68, 0.76, 0.84, 0.92,
-        ]
-        .map(Shape::Step);
+        let steps = [0.12, 0.28, 0.44, 0.6, 0.76, 0.92].map(Shape::Step);
+        let jumps = jumps.iter().map(|x| Shape::Step(*x));
         saturating
             .into_iter()
             .chain(logarithmic)
             .chain(ramps)
             .chain(steps)
+            .chain(jumps)
             .collect()
     }
 

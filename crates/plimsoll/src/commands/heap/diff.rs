@@ -18,7 +18,11 @@ pub fn answer(args: &DiffArgs) -> Result<String> {
     let before = census(&args.before)?;
     let after = census(&args.after)?;
     let changes = compare(&before, &after);
-    if args.output.json { as_json(&changes, args.output.limit) } else { Ok(as_text(&changes, args)) }
+    if args.output.json {
+        as_json(&changes, args.output.limit)
+    } else {
+        Ok(as_text(&changes, args))
+    }
 }
 
 fn census(path: &Path) -> Result<Census> {
@@ -63,7 +67,11 @@ fn as_text(changes: &[TypeChange], args: &DiffArgs) -> String {
     }
     let all: i64 = changes.iter().map(TypeChange::self_delta_bytes).sum();
     let more = changes.len().saturating_sub(rows);
-    let rest = if more > 0 { format!("… and {} more types (--limit)\n", grouped(more as u64)) } else { String::new() };
+    let rest = if more > 0 {
+        format!("… and {} more types (--limit)\n", grouped(more as u64))
+    } else {
+        String::new()
+    };
     format!(
         "From `{}` to `{}`: {} in {} types\n\n{}{rest}",
         args.before.display(),

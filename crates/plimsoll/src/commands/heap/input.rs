@@ -10,7 +10,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_heap::v8::{Options, ParseError, Parser};
 use plimsoll_heap::{Dominators, Graph, Types};
 
-const SUPPORTED: &str = "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
+const SUPPORTED: &str =
+    "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
 /// Large enough that handing pieces over costs nothing, small enough to stay in the cache.
 const PIECE_BYTES: usize = 4 << 20;
 /// Pieces under way between the reader and the parser.
@@ -31,7 +32,11 @@ pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
     let types = Types::of(&graph);
     let dominators = Dominators::of(&graph);
     progress.clear();
-    Ok(Dump { graph, types, dominators })
+    Ok(Dump {
+        graph,
+        types,
+        dominators,
+    })
 }
 
 fn read_graph(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
@@ -44,12 +49,18 @@ fn read_graph(path: &Path, options: Options, progress: &Progress) -> anyhow::Res
         let reader = scope.spawn(move || read_pieces(&mut source, &full, &spare));
         let parsed = parse(&pieces, &used, options, progress);
         drop((pieces, used));
-        let read = reader.join().unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
+        let read = reader
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
         read.map(|()| parsed)
     });
     let parsed = parsed.with_context(|| format!("cannot read `{name}`"))?;
     parsed.map_err(|error| {
-        let hint = if matches!(error, ParseError::Foreign(_)) { format!("; {SUPPORTED}") } else { String::new() };
+        let hint = if matches!(error, ParseError::Foreign(_)) {
+            format!("; {SUPPORTED}")
+        } else {
+            String::new()
+        };
         anyhow::anyhow!("`{name}`: {error}{hint}")
     })
 }
@@ -101,8 +112,11 @@ fn fill(source: &mut dyn Read, piece: &mut [u8]) -> std::io::Result<usize> {
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
-    let mut source: Box<dyn Read + Send> =
-        if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(File::open(path)?) };
+    let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
     let mut magic = [0; 4];
     let taken = fill(&mut source, &mut magic)?;
     let whole = std::io::Cursor::new(magic[..taken].to_vec()).chain(source);
@@ -122,7 +136,10 @@ struct Progress {
 
 impl Progress {
     fn of(path: &Path) -> Self {
-        let bytes = std::fs::metadata(path).map(|file| file.len()).ok().filter(|bytes| *bytes > 0);
+        let bytes = std::fs::metadata(path)
+            .map(|file| file.len())
+            .ok()
+            .filter(|bytes| *bytes > 0);
         let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr_with_hz(10)
@@ -130,7 +147,11 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         bar.set_draw_target(target);
-        let template = if bytes.is_some() { "{bar:24} {percent:>3}%  {wide_msg}" } else { "{spinner} {wide_msg}" };
+        let template = if bytes.is_some() {
+            "{bar:24} {percent:>3}%  {wide_msg}"
+        } else {
+            "{spinner} {wide_msg}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -145,7 +166,8 @@ impl Progress {
     /// Of a compressed file, more comes out than went in: the bar stays full then.
     fn advance(&self, bytes: usize) {
         let full = self.bar.length().unwrap_or(u64::MAX);
-        self.bar.set_position((self.bar.position() + bytes as u64).min(full));
+        self.bar
+            .set_position((self.bar.position() + bytes as u64).min(full));
     }
 
     fn clear(&self) {

@@ -68,7 +68,12 @@ pub struct RetainersArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The object with this id
-    #[arg(long, value_name = "N", required_unless_present = "type_name", conflicts_with = "type_name")]
+    #[arg(
+        long,
+        value_name = "N",
+        required_unless_present = "type_name",
+        conflicts_with = "type_name"
+    )]
     pub id: Option<u64>,
     /// The largest objects of this type
     #[arg(long = "type", value_name = "NAME")]

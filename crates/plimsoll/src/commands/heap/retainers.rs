@@ -2,7 +2,9 @@ use std::fmt::Write;
 
 use anyhow::{Result, bail};
 use plimsoll_heap::v8::Options;
-use plimsoll_heap::{EdgeIndex, Graph, NodeIndex, RetainingEdges, ShortestPaths, describe_node, describe_step};
+use plimsoll_heap::{
+    EdgeIndex, Graph, NodeIndex, RetainingEdges, ShortestPaths, describe_node, describe_step,
+};
 use plimsoll_model::HumanBytes;
 use serde_json::json;
 
@@ -28,7 +30,11 @@ pub fn answer(args: &RetainersArgs) -> Result<String> {
             dominators: dump.dominators.chain(node).collect(),
         })
         .collect();
-    if args.output.json { as_json(&dump, &held) } else { Ok(as_text(&dump, &held)) }
+    if args.output.json {
+        as_json(&dump, &held)
+    } else {
+        Ok(as_text(&dump, &held))
+    }
 }
 
 /// An object and who holds it.
@@ -47,10 +53,15 @@ fn chosen(dump: &Dump, args: &RetainersArgs) -> Result<Vec<NodeIndex>> {
         },
         (None, name) => name.as_deref().unwrap_or_default(),
     };
-    let mut nodes: Vec<NodeIndex> =
-        graph.nodes().filter(|node| dump.types.name(dump.types.of_node(graph, *node)) == name).collect();
+    let mut nodes: Vec<NodeIndex> = graph
+        .nodes()
+        .filter(|node| dump.types.name(dump.types.of_node(graph, *node)) == name)
+        .collect();
     if nodes.is_empty() {
-        bail!("`{}` has no object of type `{name}`; `plimsoll heap summary` lists the types", args.file.display());
+        bail!(
+            "`{}` has no object of type `{name}`; `plimsoll heap summary` lists the types",
+            args.file.display()
+        );
     }
     nodes.sort_by_key(|node| std::cmp::Reverse(dump.dominators.retained_bytes(*node)));
     nodes.truncate(args.output.limit.unwrap_or(OBJECTS));
@@ -58,7 +69,9 @@ fn chosen(dump: &Dump, args: &RetainersArgs) -> Result<Vec<NodeIndex>> {
 }
 
 fn steps(graph: &Graph, path: &[EdgeIndex]) -> Vec<String> {
-    path.iter().map(|edge| describe_step(graph, graph.edge(*edge))).collect()
+    path.iter()
+        .map(|edge| describe_step(graph, graph.edge(*edge)))
+        .collect()
 }
 
 fn as_json(dump: &Dump, held: &[Held]) -> Result<String> {
@@ -89,7 +102,11 @@ fn as_text(dump: &Dump, held: &[Held]) -> String {
     let mut out = String::new();
     let line = |node: NodeIndex| {
         let retained = HumanBytes(dump.dominators.retained_bytes(node) as f64);
-        format!("{} @{}, retains {retained}", describe_node(graph, node), graph.id(node))
+        format!(
+            "{} @{}, retains {retained}",
+            describe_node(graph, node),
+            graph.id(node)
+        )
     };
     for held in held {
         // Writing to a string cannot fail.

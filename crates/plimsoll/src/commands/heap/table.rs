@@ -12,7 +12,9 @@ pub struct Table {
 
 impl Table {
     pub fn new(heads: &[&str]) -> Self {
-        Self { rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()] }
+        Self {
+            rows: vec![heads.iter().map(|head| (*head).to_owned()).collect()],
+        }
     }
 
     pub fn row(&mut self, name: &str, figures: impl IntoIterator<Item = String>) {
@@ -32,7 +34,11 @@ impl Table {
         for row in &self.rows {
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
                 // Writing to a string cannot fail.
-                let _ = if column == 0 { write!(out, "{cell:<width$}") } else { write!(out, "  {cell:>width$}") };
+                let _ = if column == 0 {
+                    write!(out, "{cell:<width$}")
+                } else {
+                    write!(out, "  {cell:>width$}")
+                };
             }
             out.truncate(out.trim_end().len());
             out.push('\n');
@@ -43,7 +49,10 @@ impl Table {
 
 /// Names may hold anything, line breaks included.
 fn shorten(name: &str) -> String {
-    let name: String = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let name: String = name
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
     match name.char_indices().nth(NAME_LETTERS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,
@@ -75,7 +84,12 @@ mod tests {
 
     #[test]
     fn figures_are_grouped() {
-        for (count, expected) in [(0, "0"), (999, "999"), (1000, "1,000"), (14_638_863, "14,638,863")] {
+        for (count, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (14_638_863, "14,638,863"),
+        ] {
             assert_eq!(grouped(count), expected);
         }
         assert_eq!((signed(-1234), signed(5)), ("-1,234".to_owned(), "+5".to_owned()));
