@@ -18,14 +18,8 @@ pub(crate) struct Anatomy {
 }
 
 impl Anatomy {
-    pub(crate) fn new(graph: Graph, excluded_script: Option<&str>) -> Self {
-        let dominators = Dominators::of(&graph);
-        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
-        let mut idom = vec![0u32; order.len()];
-        for &node in &order {
-            idom[node as usize] = dominators.immediate_dominator(NodeIndex(node)).map_or(0, |above| above.0);
-        }
-        drop(dominators);
+    pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
+        let (idom, order) = dominators.into_tree();
         let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new() };
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
