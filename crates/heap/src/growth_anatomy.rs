@@ -20,8 +20,7 @@ pub(crate) struct Anatomy {
 }
 
 impl Anatomy {
-    pub(crate) fn new(graph: Graph, excluded_script: Option<&str>) -> Self {
-        let dominators = Dominators::of(&graph);
+    pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
         let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
         let mut idom = vec![0u32; order.len()];
         for &node in &order {
