@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use plimsoll_daemon::FileSources;
 use plimsoll_attribute::Input;
+use plimsoll_daemon::FileSources;
 use plimsoll_heap::v8::Options;
 use plimsoll_heap::{Census, GrowthStudy, Point, TypeChange, compare};
 use plimsoll_model::{HumanBytes, Suspect};
