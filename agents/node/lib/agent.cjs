@@ -58,7 +58,7 @@ class Agent {
     const ownDirectory = path.dirname(__dirname) + path.sep;
     this.channel = new Channel(config.socket, this.guarded((command) => this.obey(command)), () => this.disable());
     const shared = new Shared(config.shared);
-    const memory = new Memory(config.floors);
+    const memory = new Memory();
     const budget = new PauseBudget(config.pauseBudget);
     const counters = new Counters(shared);
     const onMeasured = (run, endedAt, failed, reading) => this.reportJob(run, endedAt, failed, reading);
