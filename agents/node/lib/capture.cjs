@@ -100,6 +100,10 @@ class Capture {
     this.asked = false;
     this.nearLimit = false;
     this.floors.take(inFlight);
+    this.capture(reason, inFlight, done, asked);
+  }
+
+  capture(reason, inFlight, done, asked) {
     const refusal = this.refusal(asked);
     if (refusal !== null) this.skip(refusal, done);
     else this.write(reason, inFlight, done);
@@ -111,14 +115,22 @@ class Capture {
   takeFinal(inFlight) {
     const done = this.shared.done();
     const repeated = this.sequence > 0 && this.lastJobs === done && inFlight === 0;
-    if (this.mode === 'never' || repeated || this.predictedMs() > LONGEST_EXIT_PAUSE_MS) this.floors.take(inFlight);
-    else this.take('exit', inFlight);
+    this.floors.take(inFlight);
+    if (this.mode === 'never' || repeated) return;
+    const predictedMs = this.predictedMs();
+    if (predictedMs > LONGEST_EXIT_PAUSE_MS) this.skip(`it would stop the worker for about ${Math.round(predictedMs / 1000)} s`, done);
+    else this.capture('exit', inFlight, done, false);
   }
 
   /** A snapshot takes about 2.5 µs an object, an object is about 60 bytes; the last pause knows better. */
   predictedMs() {
     const perByte = this.lastPauseMs > 0 && this.lastHeapBytes > 0 ? this.lastPauseMs / this.lastHeapBytes : 2.5e-3 / 60;
-    return perByte * this.memory.heapBytes;
+    return perByte * this.liveBytes();
+  }
+
+  /** Garbage is collected before a snapshot is written, so the last floor tells more than the heap in use. */
+  liveBytes() {
+    return this.floors.last?.heapUsed ?? this.memory.heapBytes;
   }
 
   refusal(asked) {
@@ -141,7 +153,7 @@ class Capture {
       return;
     }
     this.lastPauseMs = now() - startedAt;
-    this.lastHeapBytes = this.memory.heapBytes;
+    this.lastHeapBytes = this.liveBytes();
     this.budget.captureMs += this.lastPauseMs;
     this.memory.drain(true);
     this.report(file, target, reason, inFlight, done);
