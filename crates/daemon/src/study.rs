@@ -42,6 +42,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
+    if std::env::var_os("PLIMSOLL_DEBUG").is_some() { for h in &growth.holders { eprintln!("{} {:?} {:?} {:?} {}", h.name, h.counts, h.bytes_per_job_by_interval, h.trend, h.count_per_job); } for c in &judged.assessment.channels { eprintln!("{c:?}"); } }
     let verdict = plimsoll_attribute::settle(verdict, &growth);
     let suspects = suspects(&growth);
     Study { verdict, suspects, notes }

@@ -13,7 +13,7 @@ use plimsoll_heap::{Dominators, Graph, Types};
 const SUPPORTED: &str =
     "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
 /// Large enough that handing pieces over costs nothing, small enough to stay in the cache.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 4 << 20;
 /// Pieces under way between the reader and the parser.
 const PIECES: usize = 4;
 
