@@ -9,7 +9,12 @@ use plimsoll_heap::{Dominators, Graph, RetainingEdges, Summary, Types, v8};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: read FILE")?;
     let mut last = Instant::now();
-    let mut lap = |what: &str| eprintln!("{:>6} ms {what}", std::mem::replace(&mut last, Instant::now()).elapsed().as_millis());
+    let mut lap = |what: &str| {
+        eprintln!(
+            "{:>6} ms {what}",
+            std::mem::replace(&mut last, Instant::now()).elapsed().as_millis()
+        )
+    };
     let graph = parse(&path)?;
     lap("parse");
     let edges = RetainingEdges::of(&graph);
@@ -21,8 +26,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     lap("types");
     let summary = Summary::of(&graph, &types, &dominators);
     lap("summary");
-    println!("{} nodes, {} edges, {} types", summary.nodes, summary.edges, summary.types.len());
-    println!("{} of {} bytes retained", dominators.retained_bytes(Graph::ROOT), summary.self_bytes);
+    println!(
+        "{} nodes, {} edges, {} types",
+        summary.nodes,
+        summary.edges,
+        summary.types.len()
+    );
+    println!(
+        "{} of {} bytes retained",
+        dominators.retained_bytes(Graph::ROOT),
+        summary.self_bytes
+    );
     Ok(())
 }
 

@@ -68,6 +68,11 @@ impl Dominators {
         std::iter::successors(self.immediate_dominator(node), |at| self.immediate_dominator(*at))
     }
 
+    /// Immediate dominators by node (the root's is itself), and all nodes, each after its dominator.
+    pub(crate) fn into_tree(self) -> (Vec<u32>, Vec<u32>) {
+        (self.immediate, self.order)
+    }
+
     /// All nodes, each after its dominator.
     pub fn top_down(&self) -> impl DoubleEndedIterator<Item = NodeIndex> + ExactSizeIterator + '_ {
         self.order.iter().map(|node| NodeIndex(*node))

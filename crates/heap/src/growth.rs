@@ -16,7 +16,7 @@ use crate::growth_trend::Trend;
 use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
 use crate::source::{Position, SourceLookup};
-use crate::Graph;
+use crate::{Dominators, Graph};
 
 /// When a dump was taken.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,8 +81,10 @@ pub struct Holder {
     pub counts: Vec<Option<u64>>,
     /// Retained bytes at each point, where the holder was there.
     pub retained_bytes: Vec<Option<u64>>,
-    /// Objects gained per job, first to last and in the last interval.
+    /// Objects gained per job in the last interval.
     pub count_per_job: f64,
+    /// Objects gained per job in each interval.
+    pub count_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in each interval.
     pub bytes_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in the last interval.
@@ -119,6 +121,16 @@ pub struct FunctionSite {
     pub source: Position,
 }
 
+impl Holder {
+    /// What to do if the pattern turns out to be another than the dumps alone show.
+    pub fn remedies_for(&self, pattern: Pattern) -> Vec<String> {
+        if pattern == self.pattern {
+            return self.remedies.clone();
+        }
+        crate::pattern_remedy::remedies(pattern, &self.name, None)
+    }
+}
+
 impl GrowthStudy {
     /// A study that leaves out the objects of the agent whose script has this path.
     pub fn new(agent_script: Option<String>) -> Self {
@@ -128,7 +140,14 @@ impl GrowthStudy {
     /// Takes the next dump; points must come in the order of their jobs.
     pub fn add(&mut self, point: Point, graph: Graph) {
         self.make_room();
-        let anatomy = Anatomy::new(graph, self.agent_script.as_deref());
+        let dominators = Dominators::of(&graph);
+        self.add_weighed(point, graph, dominators);
+    }
+
+    /// The same for a dump whose dominators are known already.
+    pub fn add_weighed(&mut self, point: Point, graph: Graph, dominators: Dominators) {
+        self.make_room();
+        let anatomy = Anatomy::new(graph, dominators, self.agent_script.as_deref());
         if let Some(earlier) = self.reduced.last() {
             self.intervals.push(Interval::between(earlier, &anatomy));
         }

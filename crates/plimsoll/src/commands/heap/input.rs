@@ -26,20 +26,32 @@ pub struct Dump {
 
 /// Reads a dump and computes dominators; `-` is standard input.
 pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
+    Ok(weigh(read_graph(path, options)?, path))
+}
+
+/// Computes dominators and names types.
+pub fn weigh(graph: Graph, path: &Path) -> Dump {
     let progress = Progress::of(path);
-    let graph = read_graph(path, options, &progress)?;
     progress.phase("computing retained sizes");
     let types = Types::of(&graph);
     let dominators = Dominators::of(&graph);
     progress.clear();
-    Ok(Dump {
+    Dump {
         graph,
         types,
         dominators,
-    })
+    }
 }
 
-fn read_graph(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
+/// Reads a dump; `-` is standard input.
+pub fn read_graph(path: &Path, options: Options) -> anyhow::Result<Graph> {
+    let progress = Progress::of(path);
+    let graph = read_with(path, options, &progress);
+    progress.clear();
+    graph
+}
+
+fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
     let name = path.display();
     progress.phase("reading");
     let mut source = open(path).with_context(|| format!("cannot open `{name}`"))?;

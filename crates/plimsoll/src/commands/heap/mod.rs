@@ -1,9 +1,11 @@
 //! `plimsoll heap`: questions about heap dumps, answered on stdout.
 
 mod diff;
+mod growth;
 mod input;
 mod retainers;
 mod summary;
+mod suspects;
 mod table;
 
 use std::io::Write;
@@ -18,12 +20,16 @@ use clap::{Args, Subcommand};
 Examples:
   plimsoll heap summary worker.heapsnapshot
   plimsoll heap diff before.heapsnapshot after.heapsnapshot
+  plimsoll heap growth a.heapsnapshot@100 b.heapsnapshot@550 c.heapsnapshot@1000
   plimsoll heap retainers --type Job worker.heapsnapshot.gz")]
 pub struct HeapArgs {
     /// What to ask
     #[command(subcommand)]
     pub question: Question,
 }
+
+/// Suspects that an answer names.
+const MAX_SUSPECTS: usize = 10;
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -32,6 +38,8 @@ pub enum Question {
     Summary(SummaryArgs),
     /// What came and what went between two dumps of one process.
     Diff(DiffArgs),
+    /// What grows with jobs over two or more dumps of one process, and who holds it.
+    Growth(GrowthArgs),
     /// Who holds an object, or the largest objects of a type.
     Retainers(RetainersArgs),
 }
@@ -56,6 +64,20 @@ pub struct DiffArgs {
     /// The later dump
     #[arg(value_name = "AFTER")]
     pub after: PathBuf,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub output: OutputArgs,
+}
+
+/// Options of `heap growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArgs {
+    /// Dumps with the jobs done by then, in order
+    #[arg(value_name = "FILE@JOBS", required = true)]
+    pub dumps: Vec<String>,
+    /// Exit with 1 if anything grows in proportion to jobs, 3 if that cannot be told
+    #[arg(long)]
+    pub fail_on_growth: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputArgs,
@@ -99,13 +121,14 @@ pub struct OutputArgs {
 /// # Errors
 /// If a dump cannot be read or the answer not be written: the caller exits with 2.
 pub fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
-    let answer = match &args.question {
-        Question::Summary(args) => summary::answer(args),
-        Question::Diff(args) => diff::answer(args),
-        Question::Retainers(args) => retainers::answer(args),
-    }?;
+    let (answer, code) = match &args.question {
+        Question::Summary(args) => (summary::answer(args)?, ExitCode::SUCCESS),
+        Question::Diff(args) => (diff::answer(args)?, ExitCode::SUCCESS),
+        Question::Growth(args) => growth::answer(args)?,
+        Question::Retainers(args) => (retainers::answer(args)?, ExitCode::SUCCESS),
+    };
     print(&answer)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn print(answer: &str) -> anyhow::Result<()> {
