@@ -15,6 +15,8 @@ pub(crate) struct Series {
     pub covariates: Vec<Vec<f64>>,
     /// Smallest believable noise of one row, as a standard deviation.
     pub noise_floor: f64,
+    /// A baseline was taken off already, and with it warm-ups and fills.
+    pub is_difference: bool,
 }
 
 /// What the fit found; growth is per unit of `x`.
@@ -72,6 +74,8 @@ struct Candidate {
     score: f64,
     freedom: f64,
     shapes: Vec<(usize, f64)>,
+    /// Column and coefficient of each covariate.
+    covariates: Vec<(usize, f64)>,
     restricted: f64,
 }
 
@@ -123,7 +127,12 @@ fn frame(series: &Series) -> Option<Frame> {
     let mut columns = vec![scaled.clone()];
     columns.extend(series.covariates.iter().cloned());
     let shape_offset = columns.len();
-    let shapes = Shape::all(&jumps(series, &scaled));
+    let jumps = jumps(series, &scaled);
+    let shapes = if series.is_difference {
+        Shape::of_differences(&jumps)
+    } else {
+        Shape::all(&jumps)
+    };
     columns.extend(
         shapes
             .iter()
@@ -201,7 +210,24 @@ fn candidates(
             .all(|(&s, height)| frame.shapes[s].height() == Height::Either || *height >= 0.0);
         let pairs = shapes.iter().copied().zip(heights.iter().copied()).collect();
         let price = shapes.iter().map(|&s| frame.shapes[s].price()).sum();
-        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian, price))
+        let covariates = base
+            .iter()
+            .copied()
+            .zip(solution.coefficient.iter().copied())
+            .skip(1)
+            .collect();
+        sensible.then(|| {
+            candidate(
+                covariates,
+                &solution,
+                pairs,
+                rows,
+                freedom,
+                noise_floor,
+                jacobian,
+                price,
+            )
+        })
     };
     let mut all: Vec<Candidate> = try_shapes(&[]).into_iter().collect();
     all.extend((0..frame.shapes.len()).filter_map(|s| try_shapes(&[s])));
@@ -253,6 +279,7 @@ fn prior_scale(normal: &Normal, frame: &Frame, base: &[usize], rows: usize, nois
 }
 
 fn candidate(
+    covariates: Vec<(usize, f64)>,
     solution: &Solution,
     shapes: Vec<(usize, f64)>,
     rows: usize,
@@ -272,6 +299,7 @@ fn candidate(
         score: likelihood - price,
         freedom: freedom + NOISE_PRIOR_ROWS,
         shapes,
+        covariates,
         restricted,
     }
 }
@@ -335,34 +363,10 @@ fn summarize(
         weight_sum += weight;
         growth_sum += weight * candidate.growth;
     }
-    if std::env::var_os("DBG").is_some() {
-        eprintln!(
-            "--- rows {} span {:.0} best r {correlation} {:?} growth {:.3} err {:.3} score {:.1}",
-            series.x.len(),
-            frame.span,
-            best.shapes
-                .iter()
-                .map(|s| (frame.shapes[s.0], s.1))
-                .collect::<Vec<_>>(),
-            best.growth / frame.span,
-            best.error / frame.span,
-            best.score
-        );
-        for (r, c) in every() {
-            let b = own_best(r) - c.score;
-            if b < NEARLY_AS_WELL {
-                eprintln!(
-                    "   {r} -{b:.2} {:?} growth {:.3} err {:.3}",
-                    c.shapes
-                        .iter()
-                        .map(|s| (frame.shapes[s.0], s.1))
-                        .collect::<Vec<_>>(),
-                    c.growth / frame.span,
-                    c.error / frame.span
-                );
-            }
-        }
-    }
+    let level = Series {
+        y: without_covariates(series, frame, best),
+        ..series.clone()
+    };
     let noise = noise_of(series, frame, correlation, best);
     let end = Series::len_of_longest(series);
     let shape_growth: f64 = best
@@ -387,9 +391,25 @@ fn summarize(
         span: frame.span,
         covered: covered(series),
         total_growth: best.growth * (1.0 - end.0) + shape_growth,
-        first: part(series, 0.0, 1.0 / 3.0, correlation, noise, z),
-        late: part(series, 2.0 / 3.0, 1.0, correlation, noise, z),
+        first: part(&level, 0.0, 1.0 / 3.0, correlation, noise, z),
+        late: part(&level, 2.0 / 3.0, 1.0, correlation, noise, z),
     })
+}
+
+/// The series as it would be at one load, with nothing in flight.
+fn without_covariates(series: &Series, frame: &Frame, best: &Candidate) -> Vec<f64> {
+    let moved = |row: usize| {
+        best.covariates
+            .iter()
+            .map(|(c, by)| by * frame.columns[*c][row])
+            .sum::<f64>()
+    };
+    series
+        .y
+        .iter()
+        .enumerate()
+        .map(|(row, y)| y - moved(row))
+        .collect()
 }
 
 fn covered(series: &Series) -> f64 {
