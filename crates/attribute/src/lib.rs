@@ -1,1 +1,5 @@
 //! Verdict, jobs, heap growth and stacks made into ranked suspects. Pure.
+
+mod settle;
+
+pub use settle::settle;

@@ -183,6 +183,7 @@ impl<'a> Watch<'a> {
             }
         }
         self.hear_last_words(events);
+        self.record.outside.finish();
         self.record.seconds = self.began.elapsed().as_secs_f64();
         self.tell_all(AgentCommand::Detach);
         Ok(self.record)

@@ -1,6 +1,8 @@
 //! Dominators against the definition: `d` dominates `n` if removing `d` cuts `n` off from the root.
 
-use plimsoll_heap::{Dominators, EdgeKind, Graph, GraphBuilder, NodeIndex, NodeKind};
+use plimsoll_heap::{
+    Dominators, EdgeIndex, EdgeKind, Graph, GraphBuilder, NodeIndex, NodeKind, RetainingEdges,
+};
 
 /// A small deterministic generator (xorshift), so that a failure names its seed.
 struct Random(u64);
@@ -41,6 +43,7 @@ fn random_graph(seed: u64) -> Graph {
 /// Everything that can be reached from the root without `without`, weakly held nodes included: what
 /// only weak edges lead to hangs below the root.
 fn reached(graph: &Graph, starts: &[NodeIndex], without: Option<NodeIndex>) -> Vec<bool> {
+    let retaining = RetainingEdges::of(graph);
     let mut seen = vec![false; graph.node_count() as usize];
     let mut todo: Vec<NodeIndex> = starts
         .iter()
@@ -51,11 +54,14 @@ fn reached(graph: &Graph, starts: &[NodeIndex], without: Option<NodeIndex>) -> V
         if std::mem::replace(&mut seen[node.0 as usize], true) {
             continue;
         }
-        for edge in graph.edges(node) {
-            let counts =
-                edge.kind != EdgeKind::Weak && (edge.kind != EdgeKind::Shortcut || node == Graph::ROOT);
-            if counts && Some(edge.to) != without {
-                todo.push(edge.to);
+        for edge in graph
+            .edge_range(node)
+            .map(EdgeIndex)
+            .filter(|edge| retaining.contains(*edge))
+        {
+            let to = graph.edge(edge).to;
+            if Some(to) != without {
+                todo.push(to);
             }
         }
     }
@@ -126,4 +132,37 @@ fn a_list_of_a_million_costs_no_stack() {
     let dominators = Dominators::of(&graph);
     assert_eq!(dominators.chain(last).count() as u64, nodes - 1);
     assert_eq!(dominators.retained_bytes(NodeIndex(1)), 8 * (nodes - 1));
+}
+
+#[test]
+fn edges_that_hold_nothing_are_left_out() {
+    let mut builder = GraphBuilder::default();
+    let root = builder.node(NodeKind::Synthetic, "", 1, 0);
+    let global = builder.node(NodeKind::Object, "global", 2, 10);
+    let roots = builder.node(NodeKind::Synthetic, "(GC roots)", 3, 0);
+    let debugger = builder.node(NodeKind::Hidden, "system / Debugger", 4, 100);
+    let kept = builder.node(NodeKind::Object, "Job", 5, 1_000);
+    let table = builder.node(NodeKind::Array, "", 6, 10_000);
+    let value = builder.node(NodeKind::Object, "Meta", 7, 100_000);
+    builder.edge(root, EdgeKind::Shortcut, "global", global);
+    builder.element(root, 1, roots);
+    builder.element(roots, 1, debugger);
+    builder.edge(debugger, EdgeKind::Internal, "last", kept);
+    builder.edge(debugger, EdgeKind::Shortcut, "native", value);
+    builder.edge(global, EdgeKind::Property, "kept", kept);
+    builder.edge(global, EdgeKind::Property, "table", table);
+    let pair = "2 / part of key (Job @5) -> value (Meta @7) pair in WeakMap (table @6)";
+    builder.edge(kept, EdgeKind::Internal, pair, value);
+    builder.edge(table, EdgeKind::Internal, pair, value);
+    builder.edge(table, EdgeKind::Weak, "2", kept);
+    let dominators = Dominators::of(&builder.build());
+    for (node, expected) in [
+        (global, 111_010),
+        (debugger, 100),
+        (kept, 101_000),
+        (table, 10_000),
+        (roots, 100),
+    ] {
+        assert_eq!(dominators.retained_bytes(node), expected, "{node:?}");
+    }
 }

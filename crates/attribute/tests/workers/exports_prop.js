@@ -1,0 +1,3 @@
+const { run, payload } = require('./loop');
+exports.$$history = []; // HOLDER
+run(async (i) => exports.$$history.push(payload(i)));

@@ -1,0 +1,3 @@
+const { run, payload } = require('./loop');
+globalThis.$$trail = []; // HOLDER
+run(async (i) => $$trail.push(payload(i)));

@@ -1,0 +1,2 @@
+const { run, payload } = require('./loop');
+run(async (i) => JSON.stringify(payload(i)).length);

@@ -1,0 +1,4 @@
+const { run, payload } = require('./loop');
+const memo = require('tiny-memo');
+const $$lookup = memo((i) => payload(i)); // HOLDER
+run(async (i) => { $$lookup(i); });

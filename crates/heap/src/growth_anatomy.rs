@@ -1,0 +1,174 @@
+//! One dump with its dominator tree and the retained sizes of what counts.
+
+use crate::growth_weight::{is_backing, is_learnt};
+use crate::{Dominators, Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
+
+/// No node.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// A graph, its dominators, and retained sizes without code, shapes and excluded objects.
+#[derive(Debug)]
+pub(crate) struct Anatomy {
+    pub(crate) graph: Graph,
+    pub(crate) idom: Vec<u32>,
+    /// Nodes, each after its dominator.
+    pub(crate) order: Vec<u32>,
+    /// Retained bytes that count.
+    pub(crate) retained: Vec<u64>,
+}
+
+impl Anatomy {
+    pub(crate) fn new(graph: Graph, excluded_script: Option<&str>) -> Self {
+        let dominators = Dominators::of(&graph);
+        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
+        let mut idom = vec![0u32; order.len()];
+        for &node in &order {
+            idom[node as usize] = dominators.immediate_dominator(NodeIndex(node)).map_or(0, |above| above.0);
+        }
+        drop(dominators);
+        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new() };
+        anatomy.retained = anatomy.weigh(excluded_script);
+        anatomy
+    }
+
+    fn weigh(&self, excluded_script: Option<&str>) -> Vec<u64> {
+        let excluded = excluded_script.map(|script| self.below_script(script));
+        let counts = |node: u32| {
+            excluded.as_ref().is_none_or(|set| !set[node as usize]) && !is_learnt(&self.graph, NodeIndex(node))
+        };
+        let mut retained = vec![0u64; self.order.len()];
+        for &node in self.order.iter().rev() {
+            if counts(node) {
+                retained[node as usize] += self.graph.self_bytes(NodeIndex(node));
+            }
+            if node != 0 {
+                retained[self.idom[node as usize] as usize] += retained[node as usize];
+            }
+        }
+        retained
+    }
+
+    /// Nodes that only functions of one script, or their variables, keep alive.
+    fn below_script(&self, script: &str) -> Vec<bool> {
+        let ids = script_ids(&self.graph, script);
+        let mut below = vec![false; self.order.len()];
+        for &node in &self.order {
+            let above = node != 0 && below[self.idom[node as usize] as usize];
+            below[node as usize] = above || self.belongs(NodeIndex(node), &ids);
+        }
+        below
+    }
+
+    fn belongs(&self, node: NodeIndex, scripts: &[u32]) -> bool {
+        if scripts.is_empty() {
+            return false;
+        }
+        let own = |at: NodeIndex| {
+            self.graph.location(at).is_some_and(|location| scripts.contains(&location.script_id))
+        };
+        match self.graph.kind(node) {
+            NodeKind::Closure => own(node),
+            NodeKind::Object if is_context(&self.graph, node) => {
+                self.graph.retainers(node).any(|(from, edge)| {
+                    edge.name == EdgeName::Name("context")
+                        && self.graph.kind(from) == NodeKind::Closure
+                        && own(from)
+                })
+            }
+            NodeKind::Object => own(node),
+            _ => false,
+        }
+    }
+
+    /// The nearest dominator of a node.
+    pub(crate) fn above(&self, node: u32) -> u32 {
+        self.idom[node as usize]
+    }
+
+    /// The object that a backing store belongs to; any other node is its own owner.
+    pub(crate) fn owner(&self, node: u32) -> u32 {
+        let mut at = node;
+        while at != 0 && is_backing(&self.graph, NodeIndex(at)) {
+            let above = self.idom[at as usize];
+            if !matches!(self.graph.kind(NodeIndex(above)), NodeKind::Object | NodeKind::Closure)
+                && !is_backing(&self.graph, NodeIndex(above))
+            {
+                break;
+            }
+            at = above;
+        }
+        at
+    }
+
+    /// The dominators of a node, the nearest first, without the root.
+    pub(crate) fn chain(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(Some(node), |at| (*at != 0).then(|| self.idom[*at as usize]))
+            .skip(1)
+            .take_while(|at| *at != 0)
+    }
+
+    /// The edge by which one node holds another directly, the most telling kind first.
+    pub(crate) fn edge_between(&self, from: u32, to: u32) -> Option<Edge<'_>> {
+        self.graph
+            .retainers(NodeIndex(to))
+            .take(RETAINERS_READ)
+            .filter(|(source, edge)| source.0 == from && holds(edge.kind))
+            .map(|(_, edge)| edge)
+            .min_by_key(|edge| telling(edge.kind))
+    }
+}
+
+/// Retainers of one node that are looked at: an interned string or a shared shape has millions.
+pub(crate) const RETAINERS_READ: usize = 2000;
+
+/// Whether growth follows an edge: weak and shortcut edges keep nothing alive by themselves.
+pub(crate) fn holds(kind: EdgeKind) -> bool {
+    kind.retains() && kind != EdgeKind::Shortcut
+}
+
+fn telling(kind: EdgeKind) -> u8 {
+    match kind {
+        EdgeKind::Context => 0,
+        EdgeKind::Property => 1,
+        EdgeKind::Element => 2,
+        EdgeKind::Internal => 3,
+        _ => 4,
+    }
+}
+
+/// Whether a node is the table of a function's variables.
+pub(crate) fn is_context(graph: &Graph, node: NodeIndex) -> bool {
+    graph.kind(node) == NodeKind::Object && graph.name(node).starts_with("system / ") && {
+        let name = graph.name(node);
+        name.ends_with("Context") && name != "system / NativeContext"
+    }
+}
+
+/// Ids of the scripts with a name (a path or a `file:` URL).
+pub(crate) fn script_ids(graph: &Graph, script: &str) -> Vec<u32> {
+    let mut ids = Vec::new();
+    for node in graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Closure) {
+        if let Some(location) = graph.location(node)
+            && !ids.contains(&location.script_id)
+            && script_name(graph, node).is_some_and(|name| name == script || strip_scheme(name) == script)
+        {
+            ids.push(location.script_id);
+        }
+    }
+    ids
+}
+
+/// The path of a script name that is a `file:` URL.
+pub(crate) fn strip_scheme(name: &str) -> &str {
+    name.strip_prefix("file://").unwrap_or(name)
+}
+
+/// The script that a function was written in: closure → shared function info → script.
+pub(crate) fn script_name(graph: &Graph, closure: NodeIndex) -> Option<&str> {
+    let shared = graph.edges(closure).find(|edge| edge.name == EdgeName::Name("shared"))?;
+    graph
+        .edges(shared.to)
+        .find(|edge| matches!(edge.name, EdgeName::Name("script_or_debug_info" | "script")))
+        .map(|edge| graph.name(edge.to))
+        .filter(|name| !name.is_empty() && !name.starts_with("system / "))
+}

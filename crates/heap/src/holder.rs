@@ -1,0 +1,261 @@
+//! From findings to holders with names, positions, patterns and figures.
+
+use std::collections::HashMap;
+
+use crate::growth::{FunctionSite, Holder, Reached};
+use crate::growth_anatomy::{Anatomy, is_context};
+use crate::growth_interval::{Finding, Interval, Place};
+use crate::growth_members::member_count;
+use crate::growth_reduce::Reduced;
+use crate::growth_trend::{Step, Trend, judge};
+use crate::holder_path::retainer_path;
+use crate::holder_pile::Pile;
+use crate::holder_place::{Found, Places};
+use crate::holder_script::{Origin, Scripts, origin_of};
+use crate::holder_search::{Search, Start, Way};
+use crate::holder_text::{Words, words};
+use crate::pattern::{Case, recognise};
+use crate::source::{Position, SourceLookup, Sources};
+use crate::{Graph, NodeIndex, NodeKind};
+
+/// Findings that are named; the rest is far below them.
+const NAMED: usize = 96;
+/// Growth below this is the runtime's own drift: V8 keeps about as much for a job that keeps nothing.
+const LEAST_BYTES_PER_JOB: f64 = 4.0;
+/// Holders in the answer.
+const HOLDERS: usize = 32;
+
+/// Names the findings of the last interval and follows them through the earlier ones.
+pub(crate) fn name_holders(
+    anatomy: &Anatomy,
+    reduced: &[Reduced],
+    intervals: &[Interval],
+    jobs: &[f64],
+    agent_script: Option<&str>,
+    lookup: &dyn SourceLookup,
+) -> Vec<Holder> {
+    let scripts = Scripts::new(&anatomy.graph, agent_script);
+    let sources = Sources::new(lookup);
+    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs };
+    let Some(last) = intervals.last() else { return Vec::new() };
+    let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
+    let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
+    let mut holders = naming.merge(worth.map(|finding| naming.named(finding)).collect());
+    holders.sort_by(|a, b| {
+        let rank = |holder: &Holder| (rank_of(holder.trend), holder.pattern == plimsoll_model::Pattern::Unknown);
+        rank(a).cmp(&rank(b)).then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
+    });
+    holders.truncate(HOLDERS);
+    holders
+}
+
+fn rank_of(trend: Trend) -> u8 {
+    match trend {
+        Trend::Proportional => 0,
+        Trend::Slowing | Trend::Unclear | Trend::Began => 1,
+        Trend::FillsAndStops => 2,
+    }
+}
+
+/// A finding with its name and what it takes to judge it.
+struct Named<'g> {
+    finding: Finding,
+    way: Option<Way<'g>>,
+    words: Words,
+    found: Option<Found>,
+    pile: Pile,
+    /// Anchors with the same name.
+    members: Vec<Finding>,
+}
+
+struct Naming<'g> {
+    anatomy: &'g Anatomy,
+    scripts: &'g Scripts<'g>,
+    sources: &'g Sources<'g>,
+    reduced: &'g [Reduced],
+    intervals: &'g [Interval],
+    jobs: &'g [f64],
+}
+
+impl<'g> Naming<'g> {
+    fn places(&self) -> Places<'g> {
+        Places { anatomy: self.anatomy, scripts: self.scripts, sources: self.sources }
+    }
+
+    fn search(&self) -> Search<'g> {
+        Search { anatomy: self.anatomy, scripts: self.scripts }
+    }
+
+    fn named(&self, finding: &Finding) -> Named<'g> {
+        let pile = Pile::of(self.anatomy, self.scripts, &self.places(), &finding.samples);
+        let way = self.way(finding, &pile);
+        let is_variable = is_context(&self.anatomy.graph, NodeIndex(finding.owner));
+        let slot = slot_name(finding).filter(|_| !is_variable);
+        let words = way.as_ref().map(|way| words(&self.anatomy.graph, way, slot)).unwrap_or_default();
+        let found = way.as_ref().and_then(|way| self.places().of(way, &words));
+        Named { finding: finding.clone(), way, words, found, pile, members: Vec::new() }
+    }
+
+    fn way(&self, finding: &Finding, pile: &Pile) -> Option<Way<'g>> {
+        let graph = &self.anatomy.graph;
+        let owner = NodeIndex(finding.owner);
+        if let (Place::Slot(name), true) = (&finding.place, is_context(graph, owner)) {
+            return crate::holder_search::own_variable(self.anatomy, self.scripts, owner, name);
+        }
+        if matches!(finding.place, Place::Flock(_)) {
+            return pile.way.and_then(|(context, target)| {
+                crate::holder_search::variable_of(self.anatomy, self.scripts, context, target)
+            });
+        }
+        self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)
+    }
+
+    /// Findings with the same name are one: a listener list per shard, a queue per tenant.
+    fn merge(&self, named: Vec<Named<'g>>) -> Vec<Holder> {
+        let mut merged: Vec<Named<'g>> = Vec::new();
+        let mut known: HashMap<(String, String), usize> = HashMap::new();
+        for one in named {
+            let name = if one.words.text.is_empty() { format!("#{}", one.finding.shape) } else { one.words.text.clone() };
+            match known.get(&(name.clone(), one.pile.type_name.clone())) {
+                Some(at) => merged[*at].members.push(one.finding),
+                None => {
+                    known.insert((name, one.pile.type_name.clone()), merged.len());
+                    merged.push(one);
+                }
+            }
+        }
+        merged.iter().map(|named| self.holder(named)).collect()
+    }
+
+    fn holder(&self, named: &Named<'g>) -> Holder {
+        let all: Vec<&Finding> = std::iter::once(&named.finding).chain(&named.members).collect();
+        let steps = self.steps(&all);
+        let by_interval: Vec<f64> = steps.iter().map(|step| step.1).collect();
+        let bytes: f64 = by_interval.last().copied().unwrap_or(0.0);
+        let counts: Vec<Step> = steps.iter().map(|step| step.0).collect();
+        let trend = judge(&counts);
+        let source = named.found.as_ref().map(|found| found.position().clone());
+        let source = source.filter(|position| origin_of(&position.file) != Origin::Runtime);
+        let source = source.or_else(|| named.pile.functions.first().map(|function| function.source.clone()));
+        let owner = NodeIndex(named.finding.owner);
+        let case = Case {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+            sources: self.sources,
+            finding: &named.finding,
+            way: named.way.as_ref(),
+            words: &named.words,
+            pile: &named.pile,
+            position: source.as_ref(),
+            holders: all.len() as u64,
+            count_per_job: counts.last().map_or(0.0, |step| step.count / step.jobs.max(1.0)),
+            bytes_per_job: bytes,
+        };
+        let told = recognise(&case);
+        let is_named = !named.words.text.is_empty();
+        Holder {
+            id: named.finding.owner_id,
+            name: told.name.clone(),
+            is_named,
+            holder_type: holder_type(&self.anatomy.graph, owner, &named.words, &named.finding),
+            holders: all.len() as u64,
+            module: source.as_ref().map(|position| position.file.clone()),
+            is_near: !matches!(named.found, Some(Found::Declaration(_))),
+            source: source.clone(),
+            reached_from: self.reached_from(named),
+            type_name: named.pile.type_name.clone(),
+            counts: self.counts(&named.finding),
+            retained_bytes: self.retained(&named.finding),
+            count_per_job: case.count_per_job,
+            bytes_per_job_by_interval: by_interval,
+            bytes_per_job: bytes,
+            trend,
+            pattern: told.pattern,
+            explanation: told.explanation,
+            remedies: told.remedies,
+            retainer_path: retainer_path(&self.anatomy.graph, named.way.as_ref(), named.finding.samples.first().copied()),
+            functions: named.pile.functions.clone(),
+        }
+    }
+
+    /// Per interval: objects gained, and bytes gained per job.
+    fn steps(&self, all: &[&Finding]) -> Vec<(Step, f64)> {
+        let last = self.intervals.len() - 1;
+        let step = |at: usize| {
+            let (count, bytes) = if at == last { sum(all) } else { self.same_in(at, all) };
+            (Step { count, jobs: self.jobs[at] }, bytes / self.jobs[at].max(1.0))
+        };
+        (0..=last).map(step).collect()
+    }
+
+    /// The growth of the same holders in an earlier interval: by identity, else by shape.
+    fn same_in(&self, interval: usize, all: &[&Finding]) -> (f64, f64) {
+        let interval = &self.intervals[interval];
+        let same = |finding: &&Finding| {
+            all.iter().any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
+        };
+        let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
+        if by_id.1 > 0.0 {
+            return by_id;
+        }
+        let alike = |finding: &&Finding| {
+            all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
+        };
+        sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
+    }
+
+    fn reached_from(&self, named: &Named<'g>) -> Option<Reached> {
+        let way = named.way.as_ref()?;
+        if way.start != Start::Variable || way.origin != Origin::Package {
+            return None;
+        }
+        let way = self.search().way(named.finding.owner, Origin::Application)?;
+        if way.start == Start::Root {
+            return None;
+        }
+        let words = words(&self.anatomy.graph, &way, None);
+        let source = self.places().of(&way, &Words { property: None, ..words.clone() });
+        Some(Reached { name: words.text, source: source.map(|found| found.position().clone()) })
+    }
+
+    fn counts(&self, finding: &Finding) -> Vec<Option<u64>> {
+        let now = u64::from(member_count(&self.anatomy.graph, NodeIndex(finding.owner)));
+        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| u64::from(former.members)));
+        before.chain([Some(now)]).map(|count| count.filter(|_| finding.place == Place::Members)).collect()
+    }
+
+    fn retained(&self, finding: &Finding) -> Vec<Option<u64>> {
+        let now = self.anatomy.retained[finding.owner as usize];
+        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
+        before.chain([Some(now)]).collect()
+    }
+}
+
+fn sum(findings: &[&Finding]) -> (f64, f64) {
+    findings.iter().fold((0.0, 0.0), |(count, bytes), finding| (count + finding.count, bytes + finding.bytes))
+}
+
+fn slot_name(finding: &Finding) -> Option<&str> {
+    match &finding.place {
+        Place::Slot(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn holder_type(graph: &Graph, owner: NodeIndex, words: &Words, finding: &Finding) -> String {
+    let owner = words.emitter.unwrap_or(owner);
+    match (graph.kind(owner), &finding.place) {
+        (_, Place::Flock(_)) => "runtime".to_owned(),
+        (NodeKind::Closure, _) => format!("class {}", graph.name(owner)),
+        (_, Place::Slot(_)) if is_context(graph, owner) => {
+            finding.samples.first().map_or("variable".to_owned(), |node| graph.name(NodeIndex(*node)).to_owned())
+        }
+        _ => graph.name(owner).trim_start_matches("system / ").to_owned(),
+    }
+}
+
+impl From<(String, Position)> for FunctionSite {
+    fn from((name, source): (String, Position)) -> Self {
+        FunctionSite { name, source }
+    }
+}
