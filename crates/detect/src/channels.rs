@@ -294,7 +294,9 @@ pub(crate) fn fit_against(
 /// The fit on the jobs of those classes that grow, where that explains the series clearly better: when
 /// the mix wanders, growth of one class is no straight line in the jobs of all.
 fn weighted(track: &Track, part: Part, fitted: &Fitted, confidence: f64) -> Option<Fitted> {
-    if track.classes() < 2 || fitted.axis != Axis::Jobs {
+    let backlog: Vec<f64> = track.blocks().iter().map(|b| f64::from(b.backlog)).collect();
+    // Where a backlog may hold the memory, a freer axis would only explain the backlog away.
+    if track.classes() < 2 || fitted.axis != Axis::Jobs || varies(&backlog, 0.0) {
         return None;
     }
     let noise_floor = rules(fitted.channel, fitted.source).noise_floor;
