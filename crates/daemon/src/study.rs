@@ -98,7 +98,7 @@ fn choose(evidence: &[(f64, AgentEvidence)]) -> Vec<&AgentEvidence> {
     for share in SHARES {
         let wanted = share * last.jobs as f64;
         let nearest = (0..all.len()).min_by(|a, b| {
-            let distance = |at: &usize| (all[*at].jobs as f64 - wanted).abs();
+            let distance = |at: &usize| ((all[*at].jobs as f64 + 1.0) / (wanted + 1.0)).ln().abs();
             distance(a).total_cmp(&distance(b))
         });
         chosen.extend(nearest.map(|at| all.remove(at)));
@@ -160,7 +160,7 @@ mod tests {
     fn dumps_are_well_spaced() {
         check(&[10, 20, 40, 80, 160, 320, 640, 1000], &[80, 640, 1000]);
         check(&[100, 550, 1000], &[100, 550, 1000]);
-        check(&[12, 9000, 18_000, 30_000], &[12, 18_000, 30_000]);
+        check(&[12, 9000, 18_000, 30_000], &[9000, 18_000, 30_000]);
         check(&[10, 1000], &[10, 1000]);
         check(&[], &[]);
     }

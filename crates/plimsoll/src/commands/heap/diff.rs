@@ -11,7 +11,7 @@ use serde_json::json;
 use super::input;
 use super::suspects::{self, PerJob};
 use super::table::{Table, grouped, signed};
-use super::{DiffArgs, MAX_SUSPECTS, to_json};
+use super::{DiffArgs, to_json};
 
 /// Types that are printed for people, unless they ask for more: a screen.
 const ROWS: usize = 30;

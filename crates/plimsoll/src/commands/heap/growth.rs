@@ -12,7 +12,7 @@ use serde_json::json;
 use super::input;
 use super::suspects::{self, PerJob};
 use super::table::{Table, grouped};
-use super::{GrowthArgs, MAX_SUSPECTS, to_json};
+use super::{GrowthArgs, to_json};
 
 /// Types that are printed for people, unless they ask for more: a screen.
 const ROWS: usize = 20;

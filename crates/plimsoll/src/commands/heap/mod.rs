@@ -29,7 +29,7 @@ pub struct HeapArgs {
 }
 
 /// Suspects that an answer names.
-const MAX_SUSPECTS: usize = 10;
+
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
