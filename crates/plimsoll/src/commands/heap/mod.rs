@@ -30,7 +30,6 @@ pub struct HeapArgs {
 
 /// Suspects that an answer names.
 
-
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Question {
