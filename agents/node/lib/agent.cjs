@@ -7,6 +7,7 @@ const threads = require('node:worker_threads');
 const v8 = require('node:v8');
 
 const { PauseBudget } = require('./budget.cjs');
+const { meetLiveEmitters } = require('./attach.cjs');
 const { Capture } = require('./capture.cjs');
 const { Channel } = require('./channel.cjs');
 const { ENVIRONMENT_KEY } = require('./config.cjs');
@@ -19,8 +20,11 @@ const { Memory } = require('./memory.cjs');
 const { Profile } = require('./profile.cjs');
 const { Quiet } = require('./quiet.cjs');
 const { Sampler } = require('./sampler.cjs');
+const { Scripts } = require('./scripts.cjs');
 const { Shared } = require('./shared.cjs');
+const { Siblings } = require('./siblings.cjs');
 const { Signals } = require('./signals.cjs');
+const { Spikes } = require('./spike.cjs');
 const { subscribeTracing } = require('./tracing.cjs');
 
 const now = performance.now.bind(performance);
@@ -32,6 +36,7 @@ const TICKS_PER_SAMPLE = 4;
 /** A worker on its way out waits no longer than this for Plimsoll to read. */
 const FLUSH_MS = 300;
 const TEXT_LIMIT = 4096;
+const LONELY_MS = 2000;
 
 class Agent {
   constructor(config) {
@@ -51,22 +56,26 @@ class Agent {
 
   build() {
     const { config, sendImportant } = this;
+    const ownDirectory = path.dirname(__dirname) + path.sep;
     this.channel = new Channel(config.socket, this.guarded((command) => this.obey(command)), () => this.disable());
     const shared = new Shared(config.shared);
     const memory = new Memory();
     const budget = new PauseBudget(config.pauseBudget);
     const counters = new Counters(shared);
-    const onDetail = (run, endedAt, failed, reading) => this.channel.send(detail(run, endedAt, failed, reading));
+    const onMeasured = (run, endedAt, failed, reading) => this.reportJob(run, endedAt, failed, reading);
     const onError = (error) => this.fail(error);
-    const jobs = new Jobs({ counters, memory, shared, limit: config.jobs, onDetail, onError });
+    const jobs = new Jobs({ counters, memory, shared, limit: config.jobs, onMeasured, onError });
     const floors = new Floors({ allowed: config.floors, memory, budget, shared, counters, send: sendImportant });
-    const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory: path.dirname(__dirname) + path.sep, send: sendImportant, jobsDone: () => shared.done() });
-    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => profile.report() });
+    const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
+    this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
+    this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
+    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
     quiet.jobs = jobs;
     quiet.settle();
     Object.assign(this, { shared, memory, budget, counters, jobs, floors, profile, capture, quiet });
+    this.siblings = new Siblings({ shared, floors, capture, jobs, flush: () => this.channel.flushBlocking(FLUSH_MS) });
     this.buildHooks();
   }
 
@@ -78,7 +87,7 @@ class Agent {
       memory, emitters: this.emitters, jobs, shared, channel,
       ownCost: () => (this.ownMs + jobs.costMs) / 1000,
       ownBytes: () => this.ownBytes + channel.pendingBytes,
-      ownResources: () => ({ PipeWrap: 1 }),
+      ownResources: () => ({ PipeWrap: 1, ...this.spikes.resources() }),
     });
     this.signals = new Signals((name) => this.finish({ reason: 'signal', code: null, signal: name }));
     this.onExit = (code) => this.guard(() => this.finish({ reason: 'exit', code }), []);
@@ -89,11 +98,13 @@ class Agent {
     this.hello();
     this.memory.onMajor = (event) => this.reportMajor(event);
     this.emitters.patch();
+    if (this.config.attached) meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
     this.offerApi();
     this.jobs.onFirst = () => this.firstJob();
     process.on('exit', this.onExit);
     process.on('warning', this.onWarning);
     if (threads.isMainThread) threads.setEnvironmentData(ENVIRONMENT_KEY, { config: this.config.raw, shared: this.shared.buffer });
+    this.siblings.start(this.guarded(() => this.pollSiblings()));
     this.timer = setInterval(this.guarded(() => this.tick()), TICK_MS);
     this.timer.unref();
     this.floors.lastAt = -Infinity;
@@ -129,13 +140,34 @@ class Agent {
     this.tracing = subscribeTracing(this.jobs);
   }
 
+  /** After each capture: what is alive by stack, and the threads' turn. */
+  captured() {
+    this.profile.report();
+    if (this.capture.sequence === 1 || this.ended || this.quiet.limitTaken) this.scripts.report();
+    if (threads.isMainThread) this.siblings.request();
+  }
+
   firstJob() {
     const startedAt = now();
     this.scope(() => {
       this.profile.start();
-      if (threads.isMainThread) this.signals.start();
+      if (!threads.isMainThread) return;
+      this.signals.start();
+      if (this.config.profileIntervalBytes !== null) this.spikes.start();
     });
     this.ownMs += now() - startedAt;
+  }
+
+  reportJob(run, endedAt, failed, reading) {
+    if (run.detailed) this.send(detail(run, endedAt, failed, reading));
+    this.spikes.noteJob(run, endedAt, reading.peakBytes);
+  }
+
+  pollSiblings() {
+    const startedAt = now();
+    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    this.siblings.poll();
+    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
   }
 
   tick() {
@@ -144,6 +176,7 @@ class Agent {
     this.ticks += 1;
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
+    this.spikes.settle(false);
     this.lookForQuiet();
     this.channel.flush();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
@@ -151,7 +184,12 @@ class Agent {
 
   lookForQuiet() {
     if (this.jobs.started > 0) this.quiet.idle();
-    else if (this.floors.dueWithoutJobs() && now() - this.startedAt > 2000) this.floors.take(this.shared.inFlight());
+    else if (this.mayTakeFloor() && this.floors.dueWithoutJobs()) this.floors.take(this.shared.inFlight());
+  }
+
+  /** Isolates that have no jobs around them may be wrappers that end at once: leave them alone at first. */
+  mayTakeFloor() {
+    return this.shared.done() > 0 || now() - this.startedAt > LONELY_MS;
   }
 
   reportJobs() {
@@ -222,9 +260,12 @@ class Agent {
   finish({ reason, code, signal }) {
     if (this.ended || !this.on) return;
     this.ended = true;
+    this.floors.final = true;
     if (this.jobs.started > 0 && !this.quiet.limitTaken) this.capture.takeFinal(this.shared.inFlight());
     else if (this.floors.first !== null) this.floors.take(this.shared.inFlight());
+    if (threads.isMainThread) this.siblings.awaitLast();
     this.reportJobs();
+    this.spikes.finish();
     if (this.quiet.limitReached && !this.quiet.limitTaken) this.reached();
     this.sampler.sample();
     this.send({ type: 'bye', t: Date.now() / 1000, reason, code: code ?? null, signal }, true);
@@ -259,7 +300,7 @@ class Agent {
     process.removeListener('exit', this.onExit);
     process.removeListener('warning', this.onWarning);
     if (globalThis.plimsoll === this.api) delete globalThis.plimsoll;
-    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
+    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.siblings, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
     this.channel.close();
   }
 }
@@ -267,6 +308,11 @@ class Agent {
 function start(config) {
   Object.defineProperty(globalThis, Symbol.for('plimsoll.agent.started'), { value: true, configurable: true });
   const agent = new Agent(config);
+  if (!agent.shared.member) {
+    // Enough threads are watched.
+    agent.disable();
+    return;
+  }
   try {
     agent.start();
   } catch (error) {

@@ -8,6 +8,8 @@ const { headRoom } = require('./headroom.cjs');
 
 const now = performance.now.bind(performance);
 
+/** The first three points are what a short run is judged by: they need not wait out their own pause. */
+const EAGER_CAPTURES = 3;
 /** Each capture sees half as many jobs again as the one before, so the number grows only with the logarithm. */
 const GROWTH = 1.5;
 const FIRST_JOBS = 10;
@@ -53,7 +55,8 @@ class Capture {
   }
 
   earliestAt() {
-    return this.lastAt + Math.max(SHORTEST_GAP_MS, GAP_IN_PAUSES * this.lastPauseMs);
+    const pauses = this.sequence < EAGER_CAPTURES ? 0 : GAP_IN_PAUSES;
+    return this.lastAt + Math.max(SHORTEST_GAP_MS, pauses * this.lastPauseMs);
   }
 
   due(done) {

@@ -36,11 +36,15 @@ class Emitters {
     const { addListener, prependListener } = prototype;
     const counted = {
       addListener(type, listener) {
+        // Old-style heirs never call the constructor.
+        if (emitters.on && this?._events === undefined) emitters.meet(this);
         const result = addListener.call(this, type, listener);
         if (emitters.on) emitters.noteListeners(this, type);
         return result;
       },
       prependListener(type, listener) {
+        // Old-style heirs never call the constructor.
+        if (emitters.on && this?._events === undefined) emitters.meet(this);
         const result = prependListener.call(this, type, listener);
         if (emitters.on) emitters.noteListeners(this, type);
         return result;
@@ -56,8 +60,8 @@ class Emitters {
     const emitters = this;
     const { addEventListener } = EventTarget.prototype;
     const counted = {
-      addEventListener(type, listener, options = undefined) {
-        const result = options === undefined ? addEventListener.call(this, type, listener) : addEventListener.call(this, type, listener, options);
+      addEventListener(type, listener) {
+        const result = addEventListener.apply(this, arguments);
         if (emitters.on) emitters.noteTarget(this, type);
         return result;
       },
@@ -85,6 +89,14 @@ class Emitters {
     } catch {
       // A constructor property that throws belongs to somebody else.
     }
+  }
+
+  /** An emitter that was there before us: its class, and its crowded events. */
+  meetLive(emitter) {
+    this.meet(emitter);
+    const registered = emitter._events;
+    if (registered === undefined || registered === null) return;
+    for (const type of Reflect.ownKeys(registered)) this.noteListeners(emitter, type);
   }
 
   noteListeners(emitter, type) {

@@ -13,6 +13,9 @@ const GAP_SHARE_OF_RUN = 1 / 40;
 /** An isolate without jobs has no job count to be fitted against: time will do. */
 const GAP_WITHOUT_JOBS_MS = 2000;
 
+/** External memory this close to the last floor's is worth no second collection. */
+const EXTERNAL_SLACK_BYTES = 16 << 10;
+
 /** V8's own collector function, without a flag of the user's and without leaving a flag behind. */
 function exposeCollector() {
   const { gc } = globalThis;
@@ -33,6 +36,7 @@ class Floors {
     this.lastCostMs = 0;
     this.jobsAtLast = -1;
     this.asked = false;
+    this.final = false;
     this.first = null;
     this.last = null;
   }
@@ -54,7 +58,10 @@ class Floors {
 
   dueWithoutJobs() {
     if (!this.allowed || !this.budget.floorFits(this.lastCostMs)) return false;
-    return this.asked || now() - this.lastAt >= Math.max(GAP_WITHOUT_JOBS_MS, this.gapMs());
+    const sinceMs = now() - this.lastAt;
+    if (this.asked || sinceMs >= Math.max(GAP_WITHOUT_JOBS_MS, this.gapMs())) return true;
+    // Jobs of the other isolates are as good an axis as our own.
+    return this.shared.done() !== this.jobsAtLast && this.shared.inFlight() === 0 && sinceMs >= this.gapMs();
   }
 
   overdue() {
@@ -80,10 +87,10 @@ class Floors {
   collectFully() {
     if (!this.allowed) return false;
     this.collect ??= exposeCollector();
-    const before = v8.getHeapStatistics().external_memory;
     this.collect();
     // Buffers are given back by a sweeper that lags; a second collection waits for it.
-    if (v8.getHeapStatistics().external_memory !== before || this.first === null) this.collect();
+    const risenBytes = v8.getHeapStatistics().external_memory - (this.last?.external ?? 0);
+    if (Math.abs(risenBytes) > EXTERNAL_SLACK_BYTES) this.collect();
     return true;
   }
 
@@ -91,7 +98,7 @@ class Floors {
     const jobs = this.shared.doneByClass() ?? (this.shared.index === 0 ? this.counters.doneByClass() : undefined);
     this.first ??= reading;
     this.last = reading;
-    this.jobsAtLast = this.shared.row[2];
+    this.jobsAtLast = this.shared.done();
     this.send({
       type: 'floor',
       t: Date.now() / 1000,
@@ -102,6 +109,7 @@ class Floors {
       in_flight: inFlight,
       pause_seconds: this.lastCostMs / 1000,
       jobs,
+      final: this.final || undefined,
     });
   }
 }

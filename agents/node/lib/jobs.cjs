@@ -38,15 +38,25 @@ class Run {
   }
 }
 
+/**
+ * Keeps the last job's function. A worker whose event loop runs dry has lost the references to its own variables
+ * by the time of the 'exit' event, and the last reading would find nothing of what it held.
+ */
+class PlimsollLastJob {
+  constructor() {
+    this.fn = null;
+  }
+}
+
 class Jobs {
-  constructor({ counters, memory, shared, limit, onDetail, onError }) {
+  constructor({ counters, memory, shared, limit, onMeasured, onError }) {
     this.on = true;
     this.counters = counters;
     this.memory = memory;
     this.row = shared.row;
     this.shared = shared;
     this.limit = limit ?? Infinity;
-    this.onDetail = onDetail;
+    this.onMeasured = onMeasured;
     this.onError = onError;
     this.onFirst = null;
     this.quiet = null;
@@ -58,6 +68,7 @@ class Jobs {
     this.nextDetailAt = 0;
     this.costMs = 0;
     this.pool = [];
+    this.lastJob = new PlimsollLastJob();
     this.context = new AsyncLocalStorage();
     this.contextUsed = false;
     this.openTracked = new Map();
@@ -88,17 +99,19 @@ class Jobs {
     if (!this.on) return fn();
     const run = this.begin(counters, meta);
     if (run === null) return fn();
+    this.lastJob.fn = fn;
     const outer = this.executing;
     this.executing = run;
     let result;
+    let returned = false;
     try {
       result = run.tracked ? this.context.run(run.sequence, fn) : fn();
-    } catch (error) {
+      returned = true;
+    } finally {
+      // Not caught and thrown anew: Node would print our line as the place of an uncaught error.
       this.executing = outer;
-      this.end(run, true);
-      throw error;
+      if (!returned) this.end(run, true);
     }
-    this.executing = outer;
     if (result === null || typeof result !== 'object' || typeof result.then !== 'function') {
       this.end(run, false);
       return result;
@@ -153,9 +166,12 @@ class Jobs {
   }
 
   open(counters, meta) {
-    const startedAt = now();
-    if (this.onFirst !== null) this.first();
-    if (startedAt >= this.quiet.lookAt || this.done >= this.quiet.lookJobs) this.quiet.atJobStart();
+    let startedAt = now();
+    if (this.onFirst !== null || startedAt >= this.quiet.lookAt || this.done >= this.quiet.lookJobs) {
+      if (this.onFirst !== null) this.first();
+      this.quiet.atJobStart();
+      startedAt = now();
+    }
     const run = this.pool.pop() ?? new Run();
     this.started += 1;
     run.counters = counters;
@@ -166,11 +182,16 @@ class Jobs {
     this.inFlight += 1;
     run.alone = this.inFlight === 1;
     this.row[words.IN_FLIGHT] = this.inFlight;
-    this.row[words.STARTED] = this.started;
-    run.startedAt = now();
+    this.row[words.STARTED] += 1;
+    run.startedAt = startedAt;
     this.measureStart(run, counters);
     if (this.started % COST_SAMPLE === 0) this.costMs += (now() - run.startedAt) * COST_SAMPLE;
     return run;
+  }
+
+  /** Before every reading but the last: the function may hold what its job needed. */
+  forgetLast() {
+    this.lastJob.fn = null;
   }
 
   first() {
@@ -204,7 +225,7 @@ class Jobs {
     this.row[words.IN_FLIGHT] = this.inFlight;
     if (run.tracked) this.untrack(run);
     if (this.counted) this.count(run, counters, durationMs, failed);
-    if (run.detailed && this.on) this.onDetail(run, endedAt, failed, reading);
+    if (reading !== null && this.on) this.onMeasured(run, endedAt, failed, reading);
     run.counters = null;
     run.meta = null;
     if (this.pool.length < POOL_LIMIT) this.pool.push(run);
@@ -220,8 +241,8 @@ class Jobs {
     const meta = run.meta;
     if (meta !== null && typeof meta === 'object') countMeta(counters, meta, run.startedAt);
     this.done += 1;
-    this.row[words.DONE] = this.done;
-    if (counters.slot >= 0) this.row[counters.slot] = counters.done;
+    this.row[words.DONE] += 1;
+    if (counters.slot >= 0) this.row[counters.slot] += 1;
     if (this.done >= this.limit || this.limitedElsewhere()) this.reachLimit();
   }
 

@@ -219,7 +219,7 @@ function openObject(value, open, left) {
   let bytes = 2;
   let seen = 0;
   for (const key in value) {
-    if ((seen += 1) > left) break;
+    if ((seen += 1) > left + 1) break;
     bytes += Array.isArray(value) ? 1 : key.length + 4;
     open.push(value[key]);
   }

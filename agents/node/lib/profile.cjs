@@ -42,28 +42,34 @@ class Profile {
   }
 }
 
-/** The profile's tree as stacks, largest first, innermost frame first; stacks that end in our own code left out. */
+/** The profile's tree as stacks, largest first, innermost frame first; our own frames left out. */
 function stacksOf(profile, ownDirectory) {
-  const stacks = [];
-  const open = [{ node: profile.head, frames: null }];
-  while (open.length > 0) {
-    const { node, frames } = open.pop();
-    const own = isOwn(node.callFrame, ownDirectory);
-    const at = node === profile.head || own ? frames : { frame: frameText(node.callFrame), outer: frames };
-    if (!own && node.selfSize > 0) stacks.push({ node, at });
-    for (const child of node.children) open.push({ node: child, frames: at });
-  }
-  stacks.sort((a, b) => b.node.selfSize - a.node.selfSize);
   const counts = sampleCounts(profile);
-  return stacks.slice(0, STACK_LIMIT).map(({ node, at }) => ({
-    bytes: node.selfSize,
-    count: counts.get(node.id) ?? 0,
-    frames: framesOf(at),
-  }));
+  const stacks = new Map();
+  const open = [{ node: profile.head, at: null, underOwn: false }];
+  while (open.length > 0) {
+    const { node, at, underOwn } = open.pop();
+    const own = node === profile.head ? 'outside' : ownership(node.callFrame, ownDirectory, underOwn);
+    const here = own === 'theirs' ? { frame: frameText(node.callFrame), outer: at } : at;
+    if (own === 'theirs' && node.selfSize > 0) addStack(stacks, framesOf(here), node.selfSize, counts.get(node.id) ?? 0);
+    for (const child of node.children) open.push({ node: child, at: here, underOwn: own === 'own' });
+  }
+  return [...stacks.values()].sort((a, b) => b.bytes - a.bytes).slice(0, STACK_LIMIT);
 }
 
-function isOwn(callFrame, ownDirectory) {
-  return callFrame.url.startsWith(ownDirectory);
+/** The same stack reached with and without our frames in it is one stack. */
+function addStack(stacks, frames, bytes, count) {
+  const key = frames.join('\n');
+  const stack = stacks.get(key) ?? { bytes: 0, count: 0, frames };
+  stack.bytes += bytes;
+  stack.count += count;
+  stacks.set(key, stack);
+}
+
+/** Frames of ours, and of the async context that we run a job in, are no part of the worker's stack. */
+function ownership(callFrame, ownDirectory, underOwn) {
+  if (callFrame.url.startsWith(ownDirectory) || callFrame.url.startsWith(`file://${ownDirectory}`)) return 'own';
+  return underOwn && callFrame.url === 'node:async_hooks' ? 'own' : 'theirs';
 }
 
 function sampleCounts(profile) {

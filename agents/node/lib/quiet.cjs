@@ -30,7 +30,10 @@ class Quiet {
 
   /** The promise that a start must wait for, or null. */
   gateFor(counters) {
-    return this.gate !== null && counters.asynchronous ? this.gate.promise : null;
+    if (this.gate === null || !counters.asynchronous) return null;
+    // A held job may be all that the worker has to do: the loop must not end before its release.
+    this.gate.timer?.ref();
+    return this.gate.promise;
   }
 
   atJobStart() {
@@ -48,28 +51,36 @@ class Quiet {
     if (this.scheduled) return;
     this.scheduled = true;
     this.scope(() => {
-      setImmediate(() => {
+      const look = setImmediate(() => {
         this.scheduled = false;
         this.idle();
-      }).unref();
+      });
+      if (this.gate === null) look.unref();
     });
   }
 
   look(inFlight) {
     const due = this.due();
-    if (due === null) this.settle();
+    if (due === null) this.relax();
     else if (inFlight === 0 || this.pastDeadline(inFlight)) this.take(due, inFlight);
     else this.wait(inFlight);
   }
 
+  relax() {
+    if (!this.limitTaken) this.endWaiting();
+    this.settle();
+  }
+
   due() {
     if (this.limitReached && !this.limitTaken) return 'limit';
-    if (this.capture.due(this.jobs.done)) return 'capture';
-    return this.floors.due(this.jobs.done) ? 'floor' : null;
+    const done = this.shared.done();
+    if (this.capture.due(done)) return 'capture';
+    return this.floors.due(done) ? 'floor' : null;
   }
 
   take(due, inFlight) {
     this.endWaiting();
+    this.jobs.forgetLast();
     if (due === 'limit') this.takeLimit(inFlight);
     else if (due === 'capture') this.capture.take(this.capture.reason(), inFlight);
     else this.floors.take(inFlight);
@@ -84,9 +95,13 @@ class Quiet {
   }
 
   settle() {
-    const next = Math.min(this.floors.nextAt(), this.capture.nextAt(this.jobs.done));
+    const done = this.shared.done();
+    const next = Math.min(this.floors.nextAt(), this.capture.nextAt(done));
     this.lookAt = Math.max(next, now() + LOOK_AGAIN_MS);
-    this.lookJobs = this.capture.nextJobs(this.jobs.done);
+    const elsewhere = done - this.jobs.done;
+    this.lookJobs = this.capture.nextJobs(done) - elsewhere;
+    // While others count too, look at half the way: their pace is not ours to know.
+    if (elsewhere > 0) this.lookJobs = this.jobs.done + (this.lookJobs - this.jobs.done) / 2;
   }
 
   wait(inFlight) {
@@ -104,7 +119,7 @@ class Quiet {
   mayHold() {
     if (!this.holdAllowed || this.gate !== null) return false;
     if (this.limitReached) return true;
-    const overdue = this.capture.due(this.jobs.done) || this.floors.overdue();
+    const overdue = this.capture.due(this.shared.done()) || this.floors.overdue();
     return overdue && this.budget.captureFits(this.deadlineMs());
   }
 
@@ -112,18 +127,20 @@ class Quiet {
     if (this.gate !== null) return;
     let release;
     const promise = new Promise((resolve) => (release = resolve));
-    this.gate = { promise, release, since: now() };
-    if (!this.limitTaken) this.scope(() => setTimeout(() => this.idle(), this.deadlineMs() + 1).unref());
+    const gate = { promise, release, since: now(), timer: null };
+    // After the limit the gate stays shut: there is nothing left to wait for.
+    if (!this.limitTaken) this.scope(() => (gate.timer = setTimeout(() => this.idle(), this.deadlineMs() + 1).unref()));
+    this.gate = gate;
   }
 
   endWaiting() {
     this.waiting = false;
-    this.heldSince = this.gate?.since ?? null;
     if (this.gate === null) return;
-    this.budget.floorMs += now() - this.gate.since;
-    const { release } = this.gate;
+    const { release, since, timer } = this.gate;
     this.gate = null;
-    // Released only after the reading: the held jobs' continuations run in a later microtask.
+    clearTimeout(timer);
+    this.budget.floorMs += now() - since;
+    // The held jobs go on in a later microtask, so after the reading that they waited for.
     release();
   }
 

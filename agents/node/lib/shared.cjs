@@ -14,7 +14,7 @@ const ROW_WORDS = 8 + CLASSES;
 
 // Header words (Int32).
 const LOCK = 0;
-const ISOLATE_COUNT = 1;
+const TAKEN_ROWS = 1;
 const CLASS_COUNT = 2;
 const OVERFLOW = 3;
 const REQUEST = 4;
@@ -23,8 +23,10 @@ const REQUEST = 4;
 const IN_FLIGHT = 0;
 const STARTED = 1;
 const DONE = 2;
-const RUNNING_SINCE = 3;
-const RUNNING_SEQUENCE = 4;
+const THREAD = 3;
+const GROWN = 4;
+const SERVED = 5;
+const FIRST_CLASS = 8;
 
 const HEADER_BYTES = HEADER_WORDS * 4;
 const ROWS_BYTES = ISOLATES * ROW_WORDS * 8;
@@ -36,12 +38,40 @@ class Shared {
     this.header = new Int32Array(this.buffer, 0, HEADER_WORDS);
     this.rows = new Float64Array(this.buffer, HEADER_BYTES, ISOLATES * ROW_WORDS);
     this.names = new Uint8Array(this.buffer, HEADER_BYTES + ROWS_BYTES);
-    this.index = threads.isMainThread ? 0 : Atomics.add(this.header, ISOLATE_COUNT, 1) + 1;
-    this.member = this.index < ISOLATES;
-    this.row = this.member
-      ? this.rows.subarray(this.index * ROW_WORDS, (this.index + 1) * ROW_WORDS)
-      : new Float64Array(ROW_WORDS);
+    this.index = this.takeRow();
+    this.member = this.index >= 0;
+    this.row = this.member ? this.rowAt(this.index) : new Float64Array(ROW_WORDS);
     this.knownNames = [];
+    this.row[IN_FLIGHT] = 0;
+    this.row[GROWN] = 0;
+    this.row[SERVED] = this.captureRequests();
+    this.row[THREAD] = threads.threadId;
+  }
+
+  /** A free row's index, or -1. Counts of an ended thread stay in its row and are counted on. */
+  takeRow() {
+    for (;;) {
+      const taken = Atomics.load(this.header, TAKEN_ROWS);
+      let index = threads.isMainThread ? 0 : 1;
+      while (index < ISOLATES && (taken & (1 << index)) !== 0) index += 1;
+      if (index === ISOLATES) return -1;
+      if (Atomics.compareExchange(this.header, TAKEN_ROWS, taken, taken | (1 << index)) === taken) return index;
+    }
+  }
+
+  rowAt(index) {
+    return this.rows.subarray(index * ROW_WORDS, (index + 1) * ROW_WORDS);
+  }
+
+  /** A thread has ended, with or without a word: its jobs are in flight no more. */
+  release(threadId) {
+    for (let index = 1; index < ISOLATES; index += 1) {
+      const row = this.rowAt(index);
+      if (row[THREAD] !== threadId || (Atomics.load(this.header, TAKEN_ROWS) & (1 << index)) === 0) continue;
+      row[IN_FLIGHT] = 0;
+      row[GROWN] = 0;
+      Atomics.and(this.header, TAKEN_ROWS, ~(1 << index));
+    }
   }
 
   inFlight() {
@@ -54,9 +84,8 @@ class Shared {
 
   sum(word) {
     if (!this.member) return this.row[word];
-    const isolates = Math.min(ISOLATES, Atomics.load(this.header, ISOLATE_COUNT) + 1);
     let total = 0;
-    for (let index = 0; index < isolates; index += 1) total += this.rows[index * ROW_WORDS + word];
+    for (let index = 0; index < ISOLATES; index += 1) total += this.rows[index * ROW_WORDS + word];
     return total;
   }
 
@@ -67,7 +96,7 @@ class Shared {
     while (Atomics.compareExchange(this.header, LOCK, 0, 1) !== 0) Atomics.wait(this.header, LOCK, 1, 1);
     try {
       const index = this.findOrAddName(bytes, name);
-      return index < 0 ? this.noRoom() : 8 + index;
+      return index < 0 ? this.noRoom() : FIRST_CLASS + index;
     } finally {
       Atomics.store(this.header, LOCK, 0);
       Atomics.notify(this.header, LOCK, 1);
@@ -105,18 +134,56 @@ class Shared {
   doneByClass() {
     if (!this.member || Atomics.load(this.header, OVERFLOW) !== 0) return null;
     const done = {};
-    this.classNames().forEach((name, index) => (done[name] = this.sum(8 + index)));
+    this.classNames().forEach((name, index) => (done[name] = this.sum(FIRST_CLASS + index)));
     return done;
   }
 
-  /** Asks the other isolates of the process to take evidence when they next look. */
+  /** Asks the threads of the process for evidence of their own heaps. Returns the request's number. */
   requestCapture() {
-    Atomics.add(this.header, REQUEST, 1);
+    return Atomics.add(this.header, REQUEST, 1) + 1;
   }
 
   captureRequests() {
     return Atomics.load(this.header, REQUEST);
   }
+
+  /** This isolate's answers to requests, and whether it has grown enough to answer with evidence. */
+  serve(request) {
+    this.row[SERVED] = request;
+    Atomics.notify(this.header, REQUEST);
+  }
+
+  served() {
+    return this.row[SERVED];
+  }
+
+  setGrown(grown) {
+    this.row[GROWN] = grown ? 1 : 0;
+  }
+
+  /** Has any thread that grew yet to serve the request? */
+  awaits(request) {
+    const taken = Atomics.load(this.header, TAKEN_ROWS);
+    for (let index = 1; index < ISOLATES; index += 1) {
+      const row = this.rowAt(index);
+      if ((taken & (1 << index)) !== 0 && row[GROWN] === 1 && row[SERVED] < request) return true;
+    }
+    return false;
+  }
+
+  sleep(ms) {
+    Atomics.wait(this.header, REQUEST, this.captureRequests(), ms);
+  }
 }
 
-module.exports = { Shared, words: { IN_FLIGHT, STARTED, DONE, RUNNING_SINCE, RUNNING_SEQUENCE, HEADER_BYTES, ROW_WORDS } };
+/** For a thread that only watches and has no row of its own: jobs in flight in the main thread. */
+function inFlightOf(buffer) {
+  return new Float64Array(buffer, HEADER_BYTES, ROW_WORDS)[IN_FLIGHT];
+}
+
+/** The same for jobs started. */
+function startedOf(buffer) {
+  return new Float64Array(buffer, HEADER_BYTES, ROW_WORDS)[STARTED];
+}
+
+module.exports = { Shared, inFlightOf, startedOf, words: { IN_FLIGHT, STARTED, DONE } };

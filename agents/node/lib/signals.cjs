@@ -19,7 +19,8 @@ class Signals {
   start() {
     if (this.started) return;
     this.started = true;
-    process.on('newListener', this.onAdded);
+    // Before Node's own listener: it starts to catch a signal on the first listener and stops with the last one.
+    process.prependListener('newListener', this.onAdded);
     process.on('removeListener', this.onRemoved);
     for (const name of SIGNALS) this.comeBack(name);
   }

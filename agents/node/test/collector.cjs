@@ -33,6 +33,7 @@ class Collector {
     let rest = '';
     socket.setEncoding('utf8');
     socket.on('error', () => {});
+    if (this.paused) setImmediate(() => socket.pause());
     socket.on('data', (text) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop();
@@ -71,6 +72,7 @@ class Collector {
   /** Runs a script under the agent to its end. */
   async run(file, { config, args = [], env = {}, onSpawn } = {}) {
     const outcome = await runNode([file, ...args], { ...this.environment(config), ...env }, onSpawn);
+    for (const { socket } of this.connections) if (!socket.destroyed) socket.resume();
     await this.until(() => this.connections.every((connection) => connection.closed));
     return outcome;
   }
@@ -119,4 +121,19 @@ function jobTotals(collector) {
   return totals;
 }
 
-module.exports = { Collector, script, jobTotals, runNode };
+/** Opens a collector, runs one script under the agent, lets `check(collector, outcome)` judge, and cleans up. */
+async function watch({ source, file = 'worker.cjs', files = {}, config, env, args, onSpawn, packages, paused = false }, check) {
+  const collector = await Collector.open();
+  try {
+    collector.paused = paused;
+    if (packages !== undefined) fs.symlinkSync(packages, path.join(collector.directory, 'node_modules'));
+    for (const [name, text] of Object.entries(files)) script(collector, name, text);
+    const target = script(collector, file, source);
+    const outcome = await collector.run(target, { config, env, args, onSpawn: (child) => onSpawn?.(child, collector) });
+    await check(collector, outcome);
+  } finally {
+    collector.close();
+  }
+}
+
+module.exports = { watch, Collector, script, jobTotals, runNode };

@@ -5,9 +5,11 @@
 
 mod class;
 mod evidence;
+mod settle;
 mod stack;
 mod suspect;
 
 pub use class::ClassGrowth;
 pub use evidence::{ObjectEvidence, corroborate};
+pub use settle::settle;
 pub use suspect::{Input, attribute};

@@ -16,7 +16,7 @@ use crate::histogram::quantiles;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
 use crate::outcome::Outcome;
-use crate::readings::counts_before;
+use crate::readings::counts_at;
 use crate::study::Study;
 use crate::watch::Record;
 use crate::worker::exit_of;
@@ -209,7 +209,8 @@ fn cost(record: &Record) -> Cost {
             .filter(|_| !agent_cpu.is_empty())
             .map(|worker| (agent_cpu.iter().sum::<f64>() / worker).min(1.0)),
         agent_bytes: (!agent_bytes.is_empty()).then(|| agent_bytes.iter().sum()),
-        pauses_seconds: record.isolates.values().map(|isolate| isolate.pauses_seconds).sum(),
+        // fold, since the sum of nothing is -0.0
+        pauses_seconds: record.isolates.values().fold(0.0, |sum, isolate| sum + isolate.pauses_seconds),
         dropped_records: record.isolates.values().map(Isolate::dropped_records).sum(),
     }
 }
@@ -242,7 +243,7 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
     let Some(isolate) = isolate else { return series };
     let start = record.started_at;
     for (at, sample) in isolate.samples.points() {
-        let mut push = |list: &mut Vec<(f64, f64)>, value: Option<f64>| {
+        let push = |list: &mut Vec<(f64, f64)>, value: Option<f64>| {
             list.extend(value.map(|value| (at - start, value)));
         };
         push(&mut series.heap_used_bytes, sample.heap_used_bytes.map(|bytes| bytes as f64));
@@ -255,7 +256,7 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
     }
     for (at, floor) in isolate.floors.points() {
         let counts = floor.jobs.clone().filter(|jobs| !jobs.is_empty());
-        let counts = counts.unwrap_or_else(|| counts_before(record.job_counts.points(), *at));
+        let counts = counts.unwrap_or_else(|| counts_at(record.job_counts.points(), *at));
         series.floors.push(FloorPoint {
             at_seconds: at - start,
             jobs: counts.values().sum(),

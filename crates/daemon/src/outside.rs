@@ -10,6 +10,9 @@ use plimsoll_sample::{
 use crate::isolate::Thinned;
 
 const INTERVAL_SECONDS: f64 = 1.0;
+/// A run of a few seconds needs more than a few looks to see descriptors grow.
+const EARLY_INTERVAL_SECONDS: f64 = 0.2;
+const EARLY_LOOKS: u64 = 100;
 /// The exact split walks page tables, so it is taken rarely: every so many looks.
 const FULL_EVERY: u64 = 10;
 /// More processes than this are counted, not sampled.
@@ -70,8 +73,8 @@ impl Outside {
         if now < self.next_at {
             return;
         }
-        self.next_at = now + INTERVAL_SECONDS;
         self.looks += 1;
+        self.next_at = now + if self.looks < EARLY_LOOKS { EARLY_INTERVAL_SECONDS } else { INTERVAL_SECONDS };
         self.follow_tree();
         let detail = if self.looks % FULL_EVERY == 1 { Detail::Full } else { Detail::Descriptors };
         let mut total = 0;
@@ -168,13 +171,13 @@ impl Outside {
         self.total_rss.points().iter().map(|(at, bytes)| (at - start, *bytes as f64)).collect()
     }
 
-    /// Open descriptors and threads of a process around an instant.
-    pub fn descriptors_and_threads(&self, pid: u32, at: f64) -> Option<(Option<u64>, u64)> {
-        let (_, seen) = self.seen.iter().find(|(key, _)| key.pid == pid)?;
-        let points = seen.series.points();
-        let known = points.partition_point(|(then, _)| *then <= at).saturating_sub(1);
-        let (_, sample) = points.get(known)?;
-        Some((sample.descriptors.as_ref().map(|open| u64::from(open.total)), u64::from(sample.threads)))
+    /// Open descriptors and threads of a process over time.
+    pub fn descriptors_and_threads(&self, pid: u32) -> impl Iterator<Item = (f64, Option<u64>, u64)> {
+        let seen = self.seen.iter().find(|(key, _)| key.pid == pid);
+        let points = seen.map_or(&[][..], |(_, seen)| seen.series.points());
+        points.iter().map(|(at, sample)| {
+            (*at, sample.descriptors.as_ref().map(|open| u64::from(open.total)), u64::from(sample.threads))
+        })
     }
 
     /// What detection can read without an agent: resident memory, descriptors and threads of the

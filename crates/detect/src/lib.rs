@@ -28,4 +28,4 @@ pub use assessment::{Assessment, Axis, ChannelAssessment, ClassGrowth, Late};
 pub use baseline::Baseline;
 pub use classes::pooled_classes;
 pub use detector::Detector;
-pub use settings::{MinimumEffect, Pace, Settings};
+pub use settings::{MinimumEffect, Pace, Settings, Watch};

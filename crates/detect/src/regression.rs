@@ -70,7 +70,13 @@ impl Normal {
 
     /// Solves over the columns named; `None` if they are not independent.
     pub fn solve(&self, chosen: &[usize]) -> Option<Solution> {
-        let lower = self.factor(chosen)?;
+        self.solve_with_priors(chosen, &[])
+    }
+
+    /// The same where the last columns have a prior around 0: `precision` is the noise variance over the
+    /// prior variance of the coefficient, one for each of the last columns.
+    pub fn solve_with_priors(&self, chosen: &[usize], precision: &[f64]) -> Option<Solution> {
+        let lower = self.factor(chosen, precision)?;
         let size = chosen.len();
         let right: Vec<f64> = chosen.iter().map(|&c| self.moment[c]).collect();
         let scaled = back(&lower, &forward(&lower, &right));
@@ -97,7 +103,8 @@ impl Normal {
         })
     }
 
-    fn factor(&self, chosen: &[usize]) -> Option<Vec<Vec<f64>>> {
+    fn factor(&self, chosen: &[usize], precision: &[f64]) -> Option<Vec<Vec<f64>>> {
+        let free = chosen.len() - precision.len().min(chosen.len());
         let mut lower: Vec<Vec<f64>> = Vec::with_capacity(chosen.len());
         for (i, &row) in chosen.iter().enumerate() {
             let mut line = Vec::with_capacity(i + 1);
@@ -105,6 +112,12 @@ impl Normal {
                 let done: f64 = (0..j).map(|k| line[k] * lower_at(&lower, j, k, &line, i)).sum();
                 let rest = self.gram[row * self.width + chosen[j]] - done;
                 if i == j {
+                    let prior = if i >= free {
+                        precision[i - free] / self.length[row].powi(2)
+                    } else {
+                        0.0
+                    };
+                    let rest = rest + prior;
                     if self.length[row] == 0.0 || rest.is_nan() || rest <= COLLINEAR {
                         return None;
                     }

@@ -20,6 +20,15 @@ pub enum Pace {
     Test,
 }
 
+/// What the verdict is for, which says how long it may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// A run that ends soon: it is judged by what there is, and heap dumps settle the rest.
+    Run,
+    /// A service over days: a false alarm at night costs more than a few hours of waiting.
+    Service,
+}
+
 /// What a verdict is measured against.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -33,6 +42,8 @@ pub struct Settings {
     pub confidence: f64,
     /// Whether the pace is production's.
     pub pace: Pace,
+    /// What the verdict is for.
+    pub watch: Watch,
     /// A sound run of the same service to compare with.
     pub baseline: Option<Baseline>,
 }
@@ -45,6 +56,7 @@ impl Default for Settings {
             minimum_effect: MinimumEffect::Derived,
             confidence: 0.95,
             pace: Pace::Real,
+            watch: Watch::Run,
             baseline: None,
         }
     }

@@ -26,22 +26,22 @@ pub(crate) enum Height {
 impl Shape {
     /// Every shape that is tried. The last quarter of the record is left to the growth term alone for
     /// ramps: a fill that ends later than that has not been seen to end.
-    pub fn all() -> Vec<Shape> {
-        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0].map(Shape::Saturating);
+    /// Steps are tried where the series jumps most (`jumps`), besides a grid.
+    pub fn all(jumps: &[f64]) -> Vec<Shape> {
+        let saturating = [0.02, 0.05, 0.1, 0.18, 0.3, 0.5, 1.0, 2.0].map(Shape::Saturating);
         let logarithmic = [0.001, 0.01, 0.08].map(Shape::Logarithmic);
         let ramps = [
             0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
         ]
         .map(Shape::Ramp);
-        let steps = [
-            0.06, 0.12, 0.2, 0.28, 0.36, 0.44, 0.52, 0.6, 0.68, 0.76, 0.84, 0.92,
-        ]
-        .map(Shape::Step);
+        let steps = [0.12, 0.28, 0.44, 0.6, 0.76, 0.92].map(Shape::Step);
+        let jumps = jumps.iter().map(|x| Shape::Step(*x));
         saturating
             .into_iter()
             .chain(logarithmic)
             .chain(ramps)
             .chain(steps)
+            .chain(jumps)
             .collect()
     }
 
@@ -52,6 +52,19 @@ impl Shape {
             Shape::Logarithmic(kappa) => (x / kappa).ln_1p(),
             Shape::Ramp(kappa) => x.min(kappa) / kappa,
             Shape::Step(kappa) => f64::from(u8::from(x > kappa)),
+        }
+    }
+
+    /// What a fit pays in log-likelihood for using the shape: one for its height (Akaike, 1974), and more
+    /// the more places it was tried at, since some place always fits the noise. A fill that would take
+    /// longer than the record pays most: it is nearly a straight line.
+    pub fn price(self) -> f64 {
+        match self {
+            Shape::Saturating(tau) if tau > 1.5 => 2.5,
+            Shape::Saturating(tau) if tau > 0.7 => 1.5,
+            Shape::Saturating(_) | Shape::Logarithmic(_) => 1.0,
+            Shape::Ramp(_) => 2.0,
+            Shape::Step(_) => 3.0,
         }
     }
 

@@ -77,6 +77,10 @@ impl Track {
         self.counts.get(class).map(Vec::as_slice)
     }
 
+    pub fn classes(&self) -> usize {
+        self.counts.len()
+    }
+
     /// Points taken so far, merged or not.
     pub fn points(&self) -> u64 {
         self.points

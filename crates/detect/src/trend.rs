@@ -25,14 +25,16 @@ pub(crate) struct Trend {
     pub high: f64,
     /// Lower end of growth that holds at every look at once.
     pub guarded_low: f64,
-    /// The best shape and its height, if one is needed to explain the series.
-    pub shape: Option<(Shape, f64)>,
+    /// The shapes of the best fit.
+    pub shapes: Vec<Shape>,
     /// Log-likelihood of the best fit, to compare axes.
     pub likelihood: f64,
     pub correlation: f64,
     pub noise: f64,
     /// Length of the longest segment on `x`.
     pub span: f64,
+    /// The lengths of all segments together.
+    pub covered: f64,
     /// Fitted growth from the first to the last row of the longest segment, shapes included.
     pub total_growth: f64,
     pub first: Slope,
@@ -66,7 +68,7 @@ const FALSE_ALARM: f64 = 0.002;
 struct Candidate {
     growth: f64,
     error: f64,
-    /// Log-likelihood less one for each shape (Akaike).
+    /// Log-likelihood less the price of each shape.
     score: f64,
     freedom: f64,
     shapes: Vec<(usize, f64)>,
@@ -80,6 +82,8 @@ struct Frame {
     shape_offset: usize,
     segments: usize,
     span: f64,
+    /// From the least to the greatest value.
+    range: f64,
 }
 
 /// Fits `series`; `None` where there are too few rows or nothing varies.
@@ -104,7 +108,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
 fn correlations(rows: usize) -> &'static [f64] {
     match rows {
         0..8 => &CORRELATIONS[..1],
-        8..16 => &CORRELATIONS[..5],
+        8..12 => &CORRELATIONS[..5],
         _ => &CORRELATIONS,
     }
 }
@@ -119,19 +123,35 @@ fn frame(series: &Series) -> Option<Frame> {
     let mut columns = vec![scaled.clone()];
     columns.extend(series.covariates.iter().cloned());
     let shape_offset = columns.len();
-    let shapes = Shape::all();
+    let shapes = Shape::all(&jumps(series, &scaled));
     columns.extend(
         shapes
             .iter()
             .map(|shape| scaled.iter().map(|x| shape.at(*x)).collect::<Vec<f64>>()),
     );
+    let least = series.y.iter().copied().fold(f64::INFINITY, f64::min);
+    let range = series.y.iter().copied().fold(f64::NEG_INFINITY, f64::max) - least;
     Some(Frame {
         shapes,
         columns,
         shape_offset,
         segments,
         span,
+        range,
     })
+}
+
+/// Jumps that are tried as steps.
+const JUMPS: usize = 3;
+
+/// Places just below the rows at which the series rises most.
+fn jumps(series: &Series, scaled: &[f64]) -> Vec<f64> {
+    let mut rises: Vec<(f64, f64)> = (1..series.y.len())
+        .filter(|&i| !series.starts[i] && scaled[i] > scaled[i - 1])
+        .map(|i| (series.y[i] - series.y[i - 1], 0.5 * (scaled[i] + scaled[i - 1])))
+        .collect();
+    rises.sort_by(|a, b| b.0.total_cmp(&a.0));
+    rises.into_iter().take(JUMPS).map(|(_, place)| place).collect()
 }
 
 fn normal(series: &Series, frame: &Frame, correlation: f64) -> Normal {
@@ -160,6 +180,7 @@ fn candidates(
     if base.first() != Some(&0) {
         return Vec::new();
     }
+    let scale = prior_scale(normal, frame, &base, rows, noise_floor);
     let jacobian = frame.segments as f64 * 0.5 * (1.0 - correlation * correlation).ln();
     let try_shapes = |shapes: &[usize]| {
         let chosen: Vec<usize> = base
@@ -171,14 +192,16 @@ fn candidates(
         if freedom < 1.0 {
             return None;
         }
-        let solution = normal.solve(&chosen)?;
+        let precision: Vec<f64> = shapes.iter().map(|&s| scale.precision(frame.shapes[s])).collect();
+        let solution = normal.solve_with_priors(&chosen, &precision)?;
         let heights = &solution.coefficient[base.len()..];
         let sensible = shapes
             .iter()
             .zip(heights)
             .all(|(&s, height)| frame.shapes[s].height() == Height::Either || *height >= 0.0);
         let pairs = shapes.iter().copied().zip(heights.iter().copied()).collect();
-        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian))
+        let price = shapes.iter().map(|&s| frame.shapes[s].price()).sum();
+        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian, price))
     };
     let mut all: Vec<Candidate> = try_shapes(&[]).into_iter().collect();
     all.extend((0..frame.shapes.len()).filter_map(|s| try_shapes(&[s])));
@@ -199,6 +222,36 @@ fn candidates(
     all
 }
 
+/// What a shape may plausibly add: about as much as the series was seen to range. Without that, a flat
+/// series would be explained as well by a huge slow fill and an equal loss.
+struct PriorScale {
+    variance: f64,
+    range: f64,
+}
+
+impl PriorScale {
+    fn precision(&self, shape: Shape) -> f64 {
+        let reach = (shape.at(1.0) - shape.at(0.0)).abs().max(f64::MIN_POSITIVE);
+        self.variance * (reach / self.range).powi(2)
+    }
+}
+
+fn prior_scale(normal: &Normal, frame: &Frame, base: &[usize], rows: usize, noise_floor: f64) -> PriorScale {
+    let square = (0..frame.shapes.len())
+        .filter_map(|s| {
+            let chosen: Vec<usize> = base.iter().copied().chain([s + frame.shape_offset]).collect();
+            normal.solve(&chosen).map(|solution| solution.residual_square)
+        })
+        .fold(f64::INFINITY, f64::min);
+    let freedom = (rows as f64 - frame.segments as f64 - base.len() as f64 - 1.0).max(1.0);
+    let square = if square.is_finite() { square } else { 0.0 };
+    let variance = (square + NOISE_PRIOR_ROWS * noise_floor.powi(2)) / (freedom + NOISE_PRIOR_ROWS);
+    PriorScale {
+        variance,
+        range: frame.range.max(noise_floor).max(f64::MIN_POSITIVE),
+    }
+}
+
 fn candidate(
     solution: &Solution,
     shapes: Vec<(usize, f64)>,
@@ -206,6 +259,7 @@ fn candidate(
     freedom: f64,
     noise_floor: f64,
     jacobian: f64,
+    price: f64,
 ) -> Candidate {
     let square = solution.residual_square + NOISE_PRIOR_ROWS * noise_floor * noise_floor;
     let variance = square / (freedom + NOISE_PRIOR_ROWS);
@@ -215,7 +269,7 @@ fn candidate(
     Candidate {
         growth: solution.coefficient[0],
         error: (variance * solution.spread[0]).sqrt(),
-        score: likelihood - shapes.len() as f64,
+        score: likelihood - price,
         freedom: freedom + NOISE_PRIOR_ROWS,
         shapes,
         restricted,
@@ -281,6 +335,34 @@ fn summarize(
         weight_sum += weight;
         growth_sum += weight * candidate.growth;
     }
+    if std::env::var_os("DBG").is_some() {
+        eprintln!(
+            "--- rows {} span {:.0} best r {correlation} {:?} growth {:.3} err {:.3} score {:.1}",
+            series.x.len(),
+            frame.span,
+            best.shapes
+                .iter()
+                .map(|s| (frame.shapes[s.0], s.1))
+                .collect::<Vec<_>>(),
+            best.growth / frame.span,
+            best.error / frame.span,
+            best.score
+        );
+        for (r, c) in every() {
+            let b = own_best(r) - c.score;
+            if b < NEARLY_AS_WELL {
+                eprintln!(
+                    "   {r} -{b:.2} {:?} growth {:.3} err {:.3}",
+                    c.shapes
+                        .iter()
+                        .map(|s| (frame.shapes[s.0], s.1))
+                        .collect::<Vec<_>>(),
+                    c.growth / frame.span,
+                    c.error / frame.span
+                );
+            }
+        }
+    }
     let noise = noise_of(series, frame, correlation, best);
     let end = Series::len_of_longest(series);
     let shape_growth: f64 = best
@@ -298,15 +380,23 @@ fn summarize(
         low: low / frame.span,
         high: high / frame.span,
         guarded_low: guarded_low / frame.span,
-        shape: best.shapes.first().map(|(s, height)| (frame.shapes[*s], *height)),
+        shapes: best.shapes.iter().map(|(s, _)| frame.shapes[*s]).collect(),
         likelihood: best.score,
         correlation,
         noise,
         span: frame.span,
+        covered: covered(series),
         total_growth: best.growth * (1.0 - end.0) + shape_growth,
         first: part(series, 0.0, 1.0 / 3.0, correlation, noise, z),
         late: part(series, 2.0 / 3.0, 1.0, correlation, noise, z),
     })
+}
+
+fn covered(series: &Series) -> f64 {
+    (1..series.x.len())
+        .filter(|&i| !series.starts[i])
+        .map(|i| (series.x[i] - series.x[i - 1]).max(0.0))
+        .sum()
 }
 
 impl Series {

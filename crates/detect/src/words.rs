@@ -63,7 +63,8 @@ fn channels(detector: &Detector, fits: &Fits, effect: &Effect, window: Window) -
         let Some(fitted) = fitted.filter(|_| place != MANAGED) else {
             continue;
         };
-        let growing = grows(fitted, effect, window) && !capped(fitted, detector.settings());
+        let growing =
+            grows(fitted, effect, window, detector.room_bytes()) && !capped(fitted, detector.settings());
         let twice = growing && detector.looks().seen_before(place);
         let judged = window.seconds >= rules(fitted.channel, fitted.source).least_seconds;
         let status = if judged {
@@ -218,8 +219,10 @@ impl Decision<'_> {
                 .filter(move |c| c.judged && c.status == status)
         };
         let leading = |status: Status| judged(status).max_by(|a, b| hourly_low(a).total_cmp(&hourly_low(b)));
+        let counts = |c: &&ChannelAssessment| matches!(c.channel, Channel::Fds | Channel::Threads);
         leading(Status::Leaking)
-            .or_else(|| judged(Status::Inconclusive).next())
+            // Descriptors and threads that cannot be told do not put memory in doubt.
+            .or_else(|| judged(Status::Inconclusive).find(|c| !counts(c)))
             .or_else(|| judged(Status::Bounded).max_by(|a, b| a.total_growth.total_cmp(&b.total_growth)))
             .or_else(|| judged(Status::Stable).next())
             .filter(|c| !matches!(c.channel, Channel::Fds | Channel::Threads) || c.status != Status::Stable)
@@ -259,8 +262,7 @@ impl Decision<'_> {
     }
 
     fn exhaustion(&self, status: Status, hourly: &Estimate) -> Option<Interval> {
-        let limit = self.detector.settings().limit_bytes? as f64;
-        let room = (limit - self.detector.level_bytes()?).max(0.0);
+        let room = self.detector.room_bytes()?;
         let seconds = |bytes_per_hour: f64| room / bytes_per_hour * 3600.0;
         let forecast = matches!(status, Status::Leaking | Status::Inconclusive) && hourly.estimate > 0.0;
         forecast.then(|| Interval {

@@ -21,6 +21,18 @@ impl Column {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.low.clear();
+        self.wide.clear();
+    }
+
+    pub(crate) fn append(&mut self, other: &Self) {
+        let rows = self.low.len() as u32;
+        self.wide
+            .extend(other.wide.iter().map(|(row, value)| (rows + row, *value)));
+        self.low.extend_from_slice(&other.low);
+    }
+
     pub(crate) fn get(&self, row: u32) -> u64 {
         match self.low[row as usize] {
             WIDE => self
@@ -80,8 +92,11 @@ mod tests {
         for value in values {
             column.push(value);
         }
-        let back: Vec<u64> = (0..values.len() as u32).map(|row| column.get(row)).collect();
-        assert_eq!(back, values);
+        let mut twice = Column::default();
+        twice.append(&column);
+        twice.append(&column);
+        let back: Vec<u64> = (0..2 * values.len() as u32).map(|row| twice.get(row)).collect();
+        assert_eq!(back, values.repeat(2));
     }
 
     #[test]

@@ -240,6 +240,6 @@ impl Graph {
 
     /// Whether the runtime says that this node is detached from its document.
     pub fn is_detached(&self, node: NodeIndex) -> bool {
-        self.detached.binary_search(&node.0).is_ok()
+        !self.detached.is_empty() && self.detached.binary_search(&node.0).is_ok()
     }
 }

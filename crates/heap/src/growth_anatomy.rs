@@ -91,17 +91,11 @@ impl Anatomy {
         self.idom[node as usize]
     }
 
-    /// The object that a backing store belongs to; any other node is its own owner.
+    /// The object (or root of the runtime) that a backing store belongs to; any other node is its own owner.
     pub(crate) fn owner(&self, node: u32) -> u32 {
         let mut at = node;
         while at != 0 && is_backing(&self.graph, NodeIndex(at)) {
-            let above = self.idom[at as usize];
-            if !matches!(self.graph.kind(NodeIndex(above)), NodeKind::Object | NodeKind::Closure)
-                && !is_backing(&self.graph, NodeIndex(above))
-            {
-                break;
-            }
-            at = above;
+            at = self.idom[at as usize];
         }
         at
     }

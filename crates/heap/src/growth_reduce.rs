@@ -119,7 +119,7 @@ impl Reduced {
 pub(crate) fn flocks(anatomy: &Anatomy) -> HashMap<(u64, u64), Flock> {
     let mut flocks: HashMap<(u64, u64), Flock> = HashMap::new();
     for &node in anatomy.order.iter().skip(1) {
-        let above = anatomy.above(node);
+        let above = anatomy.owner(anatomy.above(node));
         if is_synthetic(anatomy, above) && !is_learnt(&anatomy.graph, NodeIndex(node)) {
             let flock = flocks.entry(flock_key(anatomy, above, node)).or_default();
             flock.count += 1;

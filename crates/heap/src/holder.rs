@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use crate::growth::{FunctionSite, Holder, Reached};
 use crate::growth_anatomy::{Anatomy, is_context};
 use crate::growth_interval::{Finding, Interval, Place};
-use crate::growth_members::member_count;
+use crate::growth_members::{member_count, table_of};
 use crate::growth_reduce::Reduced;
+use crate::growth_weight::{is_backing, is_learnt};
 use crate::growth_trend::{Step, Trend, judge};
 use crate::holder_path::retainer_path;
 use crate::holder_pile::Pile;
@@ -22,6 +23,12 @@ use crate::{Graph, NodeIndex, NodeKind};
 const NAMED: usize = 96;
 /// Growth below this is the runtime's own drift: V8 keeps about as much for a job that keeps nothing.
 const LEAST_BYTES_PER_JOB: f64 = 4.0;
+/// Growth that a collection must have had for it to be named once it has stopped.
+const FILLED_BYTES_PER_JOB: f64 = 50.0;
+/// Collections named that have stopped growing, per interval.
+const FILLED: usize = 8;
+/// Holders alike from which on their number is more than what was looked at.
+const MANY: u64 = 32;
 /// Holders in the answer.
 const HOLDERS: usize = 32;
 
@@ -42,7 +49,9 @@ pub(crate) fn name_holders(
     let Some(last) = intervals.last() else { return Vec::new() };
     let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
     let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
-    let mut holders = naming.merge(worth.map(|finding| naming.named(finding)).collect());
+    let filled = naming.filled();
+    let worth: Vec<&Finding> = worth.chain(&filled).collect();
+    let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
     holders.sort_by(|a, b| {
         let rank = |holder: &Holder| (rank_of(holder.trend), holder.pattern == plimsoll_model::Pattern::Unknown);
         rank(a).cmp(&rank(b)).then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
@@ -96,6 +105,31 @@ impl<'g> Naming<'g> {
         named.retain(|(_, name)| !name.is_empty());
         named.sort();
         named.into_iter().map(|(_, name)| name).collect()
+    }
+
+    /// Collections that grew earlier and no longer do: their last growth, at their place in the latest dump.
+    fn filled(&self) -> Vec<Finding> {
+        let Some((last, earlier)) = self.intervals.split_last() else { return Vec::new() };
+        let grows = |finding: &Finding| last.findings.iter().any(|now| now.owner_id == finding.owner_id);
+        let mut filled: Vec<Finding> = Vec::new();
+        for (interval, jobs) in earlier.iter().zip(self.jobs) {
+            let worth = interval.findings.iter().filter(|finding| finding.bytes >= FILLED_BYTES_PER_JOB * jobs);
+            filled.extend(worth.filter(|finding| finding.place == Place::Members && !grows(finding)).take(FILLED).cloned());
+        }
+        let nodes: HashMap<u64, u32> = self
+            .anatomy
+            .graph
+            .nodes()
+            .filter(|node| filled.iter().any(|finding| finding.owner_id == self.anatomy.graph.id(*node)))
+            .map(|node| (self.anatomy.graph.id(node), node.0))
+            .collect();
+        filled.retain_mut(|finding| {
+            let Some(node) = nodes.get(&finding.owner_id) else { return false };
+            finding.owner = *node;
+            finding.samples = some_members(&self.anatomy.graph, NodeIndex(*node));
+            true
+        });
+        filled
     }
 
     fn places(&self) -> Places<'g> {
@@ -215,20 +249,31 @@ impl<'g> Naming<'g> {
     fn steps(&self, all: &[&Finding]) -> Vec<(Step, f64)> {
         let last = self.intervals.len() - 1;
         let step = |at: usize| {
-            let (count, bytes) = if at == last { sum(all) } else { self.same_in(at, all) };
+            let (count, bytes) = self.in_interval(at, at == last, all);
             (Step { count, jobs: self.jobs[at] }, bytes / self.jobs[at].max(1.0))
         };
         (0..=last).map(step).collect()
     }
 
+    fn in_interval(&self, at: usize, is_last: bool, all: &[&Finding]) -> (f64, f64) {
+        let by_id = self.same_in(at, all, !is_last);
+        let owners = owners(all);
+        // Only the largest of very many alike are looked at one by one; their shape has the sum of all.
+        let Some(shape) = self.intervals[at].shapes.get(&all[0].shape).filter(|_| owners >= MANY) else { return by_id };
+        if shape.bytes > by_id.1 && by_id.1 > 0.0 {
+            return (by_id.0 * shape.bytes / by_id.1, shape.bytes);
+        }
+        by_id
+    }
+
     /// The growth of the same holders in an earlier interval: by identity, else by shape.
-    fn same_in(&self, interval: usize, all: &[&Finding]) -> (f64, f64) {
+    fn same_in(&self, interval: usize, all: &[&Finding], by_shape: bool) -> (f64, f64) {
         let interval = &self.intervals[interval];
         let same = |finding: &&Finding| {
             all.iter().any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
         };
         let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
-        if by_id.1 > 0.0 {
+        if by_id.1 > 0.0 || !by_shape {
             return by_id;
         }
         let alike = |finding: &&Finding| {
@@ -279,6 +324,18 @@ fn sum(findings: &[&Finding]) -> (f64, f64) {
 
 fn owners(findings: &[&Finding]) -> u64 {
     findings.iter().map(|finding| finding.owner_id).collect::<HashSet<_>>().len() as u64
+}
+
+/// A few of what a collection holds now, texts and numbers left out where there is something else.
+fn some_members(graph: &Graph, owner: NodeIndex) -> Vec<u32> {
+    /// Members looked at.
+    const MEMBERS: usize = 16;
+    let store = table_of(graph, owner).unwrap_or(owner);
+    let edges = graph.edges(store).filter(|edge| edge.kind != crate::EdgeKind::Weak && !is_learnt(graph, edge.to));
+    let members: Vec<NodeIndex> = edges.map(|edge| edge.to).filter(|to| !is_backing(graph, *to)).take(4 * MEMBERS).collect();
+    let is_object = |node: &&NodeIndex| matches!(graph.kind(**node), NodeKind::Object | NodeKind::Closure);
+    let objects: Vec<u32> = members.iter().filter(is_object).map(|node| node.0).take(MEMBERS).collect();
+    if objects.is_empty() { members.into_iter().map(|node| node.0).take(MEMBERS).collect() } else { objects }
 }
 
 fn slot_name(finding: &Finding) -> Option<&str> {

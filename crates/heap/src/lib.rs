@@ -4,6 +4,7 @@
 
 mod builder;
 mod column;
+mod detached;
 mod diff;
 mod dominators;
 mod graph;

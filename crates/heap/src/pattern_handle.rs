@@ -27,7 +27,6 @@ pub(crate) fn client(case: &Case<'_>) -> Option<Evidence> {
 
 /// Streams, sockets, files or watchers that stay open.
 pub(crate) fn handle(case: &Case<'_>) -> Option<Evidence> {
-    let graph = &case.anatomy.graph;
     let direct = case.pile.samples.iter().filter(|node| is_handle(case.anatomy, NodeIndex(**node))).count();
     if direct * 2 <= case.pile.samples.len() || direct == 0 {
         return None;

@@ -15,6 +15,10 @@ impl BitSet {
         self.0[at as usize / 64] >> (at % 64) & 1 == 1
     }
 
+    pub(crate) fn remove(&mut self, at: u32) {
+        self.0[at as usize / 64] &= !(1 << (at % 64));
+    }
+
     /// Adds a number; `true` if it is new.
     pub(crate) fn insert(&mut self, at: u32) -> bool {
         let word = &mut self.0[at as usize / 64];
@@ -67,6 +71,10 @@ impl RetainingEdges {
 
     pub(crate) fn has(&self, edge: u32) -> bool {
         self.0.contains(edge)
+    }
+
+    pub(crate) fn remove(&mut self, edge: u32) {
+        self.0.remove(edge);
     }
 }
 

@@ -19,9 +19,13 @@ pub struct Types {
     names: Vec<String>,
     /// Type by text, for nodes that are named by their text; `UNNAMED` for texts that name no type.
     by_text: Vec<u32>,
+    /// The same for detached nodes.
+    detached_by_text: HashMap<u32, u32>,
 }
 
 const UNNAMED: u32 = u32::MAX;
+/// Set on the type of a text that detached nodes have too: asking which is slow, and they are rare.
+const HAS_DETACHED: u32 = 1 << 31;
 
 /// Kinds whose nodes all share one type; its number is the position here.
 const SHARED: [(NodeKind, &str); 15] = [
@@ -66,26 +70,55 @@ fn shared(kind: NodeKind) -> Option<u32> {
 impl Types {
     /// Finds all types: 4 bytes a text are kept.
     pub fn of(graph: &Graph) -> Self {
-        let mut names: Vec<String> = SHARED.iter().map(|(_, name)| (*name).to_owned()).collect();
-        let mut by_text = vec![UNNAMED; graph.texts.len()];
-        let mut known: HashMap<String, u32> = HashMap::new();
+        let mut this = Self {
+            names: SHARED.iter().map(|(_, name)| (*name).to_owned()).collect(),
+            by_text: vec![UNNAMED; graph.texts.len()],
+            detached_by_text: HashMap::new(),
+        };
+        let mut known = HashMap::new();
         for node in graph.nodes() {
             let text = graph.name_index(node).0;
-            if shared(graph.kind(node)).is_some() || by_text[text as usize] != UNNAMED {
-                continue;
+            if shared(graph.kind(node)).is_none() && this.by_text[text as usize] == UNNAMED {
+                let name = constructor(graph.texts.get(text)).into_owned();
+                this.by_text[text as usize] = this.known_as(&mut known, name);
             }
-            let name = constructor(graph.texts.get(text)).into_owned();
-            by_text[text as usize] = *known.entry(name).or_insert_with_key(|name| {
-                names.push(name.clone());
-                names.len() as u32 - 1
-            });
         }
-        Self { names, by_text }
+        for text in graph
+            .detached
+            .iter()
+            .map(|node| graph.name_index(NodeIndex(*node)).0)
+        {
+            if !this.detached_by_text.contains_key(&text) {
+                let name = constructor(&format!("Detached {}", graph.texts.get(text))).into_owned();
+                let of = this.known_as(&mut known, name);
+                this.detached_by_text.insert(text, of);
+                this.by_text[text as usize] |= HAS_DETACHED;
+            }
+        }
+        this
+    }
+
+    fn known_as(&mut self, known: &mut HashMap<String, u32>, name: String) -> u32 {
+        *known.entry(name).or_insert_with_key(|name| {
+            self.names.push(name.clone());
+            self.names.len() as u32 - 1
+        })
     }
 
     /// The type of a node.
     pub fn of_node(&self, graph: &Graph, node: NodeIndex) -> TypeIndex {
-        TypeIndex(shared(graph.kind(node)).unwrap_or_else(|| self.by_text[graph.name_index(node).0 as usize]))
+        let by_text = || {
+            let text = graph.name_index(node).0;
+            let of = self.by_text[text as usize];
+            if of & HAS_DETACHED == 0 || !graph.is_detached(node) {
+                return of & !HAS_DETACHED;
+            }
+            self.detached_by_text
+                .get(&text)
+                .copied()
+                .unwrap_or(of & !HAS_DETACHED)
+        };
+        TypeIndex(shared(graph.kind(node)).unwrap_or_else(by_text))
     }
 
     /// Its name.

@@ -6,9 +6,10 @@
 //!
 //! Bounds: what is kept is linear in the bytes fed (at most 8 bytes for each byte, in the worst
 //! case of one-digit fields and empty strings); counts that the dump claims are checked, never
-//! trusted. No input makes the parser panic or loop.
+//! trusted. No input makes the parser panic or loop. Pieces of some MiB are parsed on two cores.
 
 mod error;
+mod lines;
 mod meta;
 mod numbers;
 mod sections;
@@ -37,6 +38,16 @@ pub struct Options {
     /// Longer texts are cut to this many bytes (at a character). V8 itself cuts strings at 1,024
     /// characters unless told otherwise, so the default of 4 KiB keeps all that it writes.
     pub text_bytes_limit: usize,
+}
+
+impl Options {
+    /// For questions that show no texts of the program's: enough for names of types and labels of
+    /// edges, the longest of which are V8's on entries of a `WeakMap`.
+    pub fn names_only() -> Self {
+        Self {
+            text_bytes_limit: 256,
+        }
+    }
 }
 
 impl Default for Options {
@@ -141,19 +152,22 @@ impl Parser {
     /// # Errors
     /// As [`Parser::feed`]; besides, if the input ended early or the sections contradict each other.
     pub fn finish(self) -> Result<Graph, ParseError> {
-        if !matches!(self.state, State::Done) {
+        let Some(meta) = &self.meta else {
             return Err(match self.head.foreign() {
-                Some(foreign) if self.meta.is_none() => ParseError::Foreign(foreign),
-                _ => ParseError::Truncated {
+                Some(foreign) => ParseError::Foreign(foreign),
+                None => ParseError::Truncated {
                     offset: self.offset,
                     inside: self.place(),
                 },
             });
-        }
-        let Some(meta) = self.meta else {
-            return Err(ParseError::Missing { section: "snapshot" });
         };
-        self.columns.into_graph(&meta, self.strings.into_texts())
+        if !matches!(self.state, State::Done) {
+            return Err(ParseError::Truncated {
+                offset: self.offset,
+                inside: self.place(),
+            });
+        }
+        self.columns.into_graph(meta, self.strings.into_texts())
     }
 
     /// How many bytes were fed so far.
@@ -244,7 +258,14 @@ impl Parser {
         let Some(meta) = &self.meta else {
             return Err(Fault::new(0, "`snapshot` before the other sections"));
         };
-        let taken = numbers.take(rest)?;
+        if let Some(is_first) = numbers.row_start() {
+            let taken = self.columns.lines(*section, meta, rest, is_first);
+            if taken > 0 {
+                numbers.resume_after_row();
+                return Ok(taken);
+            }
+        }
+        let taken = numbers.take(rest, section.width(meta))?;
         self.columns.rows(*section, meta, numbers)?;
         if numbers.is_complete() {
             if !numbers.values().is_empty() {

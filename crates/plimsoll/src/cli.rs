@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::heap::HeapArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_daemon::GrowthLimit;
 use plimsoll_model::parse_size;
@@ -38,6 +39,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// Watch a mailer that leaks, to see what Plimsoll says.
     Demo(DemoArgs),
+    /// Read heap dumps: what is in them, what changed, what grows, who holds it.
+    Heap(HeapArgs),
 }
 
 /// What `run` and `attach` share.
@@ -136,7 +139,9 @@ pub enum FailOn {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    parse_size(text).filter(|bytes| *bytes > 0).ok_or_else(|| "expected a size such as 512M or 2GiB".into())
+    parse_size(text)
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| "expected a size such as 512M or 2GiB".into())
 }
 
 fn growth_limit(text: &str) -> Result<GrowthLimit, String> {
@@ -159,8 +164,16 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn share(text: &str) -> Result<f64, String> {
-    let percent: f64 = text.trim_end_matches('%').trim().parse().map_err(|_| "expected a share such as 2%".to_owned())?;
-    if (0.0..=100.0).contains(&percent) { Ok(percent / 100.0) } else { Err("expected 0% to 100%".into()) }
+    let percent: f64 = text
+        .trim_end_matches('%')
+        .trim()
+        .parse()
+        .map_err(|_| "expected a share such as 2%".to_owned())?;
+    if (0.0..=100.0).contains(&percent) {
+        Ok(percent / 100.0)
+    } else {
+        Err("expected 0% to 100%".into())
+    }
 }
 
 fn report_path(text: &str) -> Result<PathBuf, String> {
@@ -179,7 +192,10 @@ fn capture_plan(text: &str) -> Result<CapturePlan, String> {
     }
     let mut counts = Vec::new();
     for part in text.split(',') {
-        let count: u64 = part.trim().parse().map_err(|_| "expected auto, never, or job counts such as 100,550,1000")?;
+        let count: u64 = part
+            .trim()
+            .parse()
+            .map_err(|_| "expected auto, never, or job counts such as 100,550,1000")?;
         counts.push(count);
     }
     if counts.len() > 16 {

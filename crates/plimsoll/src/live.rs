@@ -30,7 +30,11 @@ impl Terminal {
             ProgressDrawTarget::hidden()
         };
         bar.set_draw_target(target);
-        let template = if length.is_some() { "{bar:24} {percent:>3}%  {wide_msg}" } else { "{spinner} {wide_msg}" };
+        let template = if length.is_some() {
+            "{bar:24} {percent:>3}%  {wide_msg}"
+        } else {
+            "{spinner} {wide_msg}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -79,14 +83,19 @@ impl LiveView for Terminal {
 
 fn status_line(record: &Record, phase: Phase, elapsed: Duration) -> String {
     match phase {
-        Phase::Reading { done, of } => return format!("reading heap snapshot {} of {of}", (done + 1).min(of)),
+        Phase::Reading { done, of } => {
+            return format!("reading heap snapshot {} of {of}", (done + 1).min(of));
+        }
         Phase::Stopping => return "waiting for the worker to end (Ctrl-C to stop at once)".into(),
         Phase::Watching => {}
     }
     let jobs: u64 = record.jobs().values().sum();
     let mut parts = vec![format!("{:.0} s", elapsed.as_secs_f64())];
     if jobs > 0 {
-        parts.push(format!("{jobs} jobs, {:.0}/s", jobs as f64 / elapsed.as_secs_f64().max(0.1)));
+        parts.push(format!(
+            "{jobs} jobs, {:.0}/s",
+            jobs as f64 / elapsed.as_secs_f64().max(0.1)
+        ));
     } else {
         parts.push("no jobs yet".into());
     }
@@ -97,7 +106,11 @@ fn status_line(record: &Record, phase: Phase, elapsed: Duration) -> String {
         parts.push(format!("live heap {}", HumanBytes(live as f64)));
     }
     if let Some(growth) = record.growth_per_job() {
-        parts.push(format!("{}{}/job so far", if growth < 0.0 { "" } else { "+" }, HumanBytes(growth)));
+        parts.push(format!(
+            "{}{}/job so far",
+            if growth < 0.0 { "" } else { "+" },
+            HumanBytes(growth)
+        ));
     }
     parts.join(" · ")
 }
@@ -106,6 +119,12 @@ fn status_line(record: &Record, phase: Phase, elapsed: Duration) -> String {
 pub fn style(terminal: bool) -> Style {
     let declined = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let width = console::Term::stderr().size_checked().map_or(100, |(_, columns)| usize::from(columns));
-    Style { color: terminal && !declined && !dumb, width: width.clamp(40, 160), unicode: !dumb }
+    let width = console::Term::stderr()
+        .size_checked()
+        .map_or(100, |(_, columns)| usize::from(columns));
+    Style {
+        color: terminal && !declined && !dumb,
+        width: width.clamp(40, 160),
+        unicode: !dumb,
+    }
 }

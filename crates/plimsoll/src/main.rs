@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(args) => (commands::run::run(args), OUR_FAILURE),
         Command::Attach(args) => (commands::run::attach(args), OUR_FAILURE),
         Command::Demo(args) => (commands::demo::run(args), OUR_FAILURE),
+        Command::Heap(args) => (commands::heap::run(args), COULD_NOT),
     };
     result.unwrap_or_else(|error| {
         eprintln!("plimsoll: {error:#}");
@@ -37,6 +38,8 @@ fn usage_error(error: &clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let passes_through = std::env::args().nth(1).is_some_and(|name| ["run", "attach", "demo"].contains(&&*name));
+    let passes_through = std::env::args()
+        .nth(1)
+        .is_some_and(|name| ["run", "attach", "demo"].contains(&&*name));
     ExitCode::from(if passes_through { OUR_FAILURE } else { COULD_NOT })
 }

@@ -1,10 +1,10 @@
-//! The words and figures that the terminal, Markdown and HTML share, so that all three say the same.
+//! The words that the terminal, Markdown and HTML share, so that all three say the same.
 
 use plimsoll_model::{
-    Channel, ClassStatus, Estimate, EvidenceKind, Exit, HumanBytes, Interval, Pattern, Report, Status,
-    Suspect, Verdict,
+    Channel, ClassStatus, Estimate, EvidenceKind, Exit, Interval, Pattern, Report, Status, Suspect, Verdict,
 };
 
+pub(crate) use crate::figures::*;
 use crate::untrusted::{clip_end, clip_middle, visible};
 
 const MOST_CULPRITS: usize = 3;
@@ -12,9 +12,6 @@ const MOST_CULPRITS: usize = 3;
 const MOST_NAME_COLUMNS: usize = 60;
 /// Longer texts lose their end: about six lines of a wide terminal.
 const MOST_SENTENCE_COLUMNS: usize = 600;
-
-/// Stands for a figure that is not known, in tables.
-pub(crate) const UNKNOWN: &str = "–";
 
 /// One labelled figure of the verdict.
 pub(crate) struct Figure {
@@ -172,116 +169,6 @@ fn minimum_effect_figure(verdict: &Verdict) -> Option<Figure> {
     })
 }
 
-/// An estimate whose parts can all be shown.
-pub(crate) fn finite(estimate: Option<Estimate>) -> Option<Estimate> {
-    estimate.filter(|it| it.estimate.is_finite() && it.low.is_finite() && it.high.is_finite())
-}
-
-/// `95 % interval 11.8 to 12.9 KiB`.
-pub(crate) fn interval(estimate: &Estimate) -> String {
-    format!("{} interval {}", share(estimate.confidence), range(estimate))
-}
-
-/// `11.8 to 12.9 KiB`: the unit once where both ends share it.
-pub(crate) fn range(estimate: &Estimate) -> String {
-    let (low, high) = (bytes(estimate.low), bytes(estimate.high));
-    match (low.split_once(' '), high.split_once(' ')) {
-        (Some((low, low_unit)), Some((_, high_unit))) if low_unit == high_unit => format!("{low} to {high}"),
-        _ => format!("{low} to {high}"),
-    }
-}
-
-/// Bytes for people; a figure that is not finite is unknown.
-pub(crate) fn bytes(value: f64) -> String {
-    // + 0.0 turns the negative zero of a rounded estimate into a plain one.
-    let rounded = if value.abs() < 0.5 { 0.0 } else { value + 0.0 };
-    if value.is_finite() {
-        HumanBytes(rounded).to_string()
-    } else {
-        UNKNOWN.to_owned()
-    }
-}
-
-/// Bytes that may be unknown.
-pub(crate) fn known_bytes(value: Option<u64>) -> String {
-    value.map_or(UNKNOWN.to_owned(), |value| bytes(value as f64))
-}
-
-/// `1,234,567`.
-pub(crate) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 job`, `1,000 jobs`.
-pub(crate) fn counted(value: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(value), if value == 1 { one } else { many })
-}
-
-/// A real number in about two digits: `0.5`, `12`, `1,200`, `0.002`.
-pub(crate) fn number(value: f64) -> String {
-    match value.abs() {
-        size if !size.is_finite() => UNKNOWN.to_owned(),
-        size if size >= 100.0 => count(size.round() as u64),
-        size if size >= 0.995 => trimmed(format!("{value:.1}")),
-        size if size >= 0.0995 => trimmed(format!("{value:.2}")),
-        size if size >= 0.000_995 => trimmed(format!("{value:.4}")),
-        0.0 => "0".to_owned(),
-        _ => format!("{value:.0e}"),
-    }
-}
-
-fn trimmed(text: String) -> String {
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
-/// A share as percent: `0.4 %`.
-pub(crate) fn share(value: f64) -> String {
-    format!("{} %", number(value * 100.0))
-}
-
-/// Seconds for people: `12 ms`, `1.2 s`, `2 h 15 min`, `3 d 4 h`.
-pub(crate) fn duration(seconds: f64) -> String {
-    const MINUTE: u64 = 60;
-    const HOUR: u64 = 60 * MINUTE;
-    const DAY: u64 = 24 * HOUR;
-    let whole = seconds.round().max(0.0) as u64;
-    match seconds {
-        _ if !seconds.is_finite() || seconds < 0.0 => UNKNOWN.to_owned(),
-        0.0 => "0 s".to_owned(),
-        _ if seconds < 0.000_999_5 => format!("{} µs", number(seconds * 1e6)),
-        _ if seconds < 0.999_5 => format!("{} ms", number(seconds * 1e3)),
-        _ if seconds < 9.95 => format!("{} s", number((seconds * 10.0).round() / 10.0)),
-        _ if whole < 2 * MINUTE => format!("{whole} s"),
-        _ if whole < 2 * HOUR => two_units(whole, (MINUTE, "min"), (1, "s")),
-        _ if whole < 2 * DAY => two_units(whole, (HOUR, "h"), (MINUTE, "min")),
-        // Beyond a year a forecast is no plan.
-        _ if whole < 365 * DAY => two_units(whole, (DAY, "d"), (HOUR, "h")),
-        _ => "over a year".to_owned(),
-    }
-}
-
-fn two_units(seconds: u64, (large, large_name): (u64, &str), (small, small_name): (u64, &str)) -> String {
-    let rest = seconds % large / small;
-    let head = format!("{} {large_name}", count(seconds / large));
-    if rest == 0 {
-        head
-    } else {
-        format!("{head} {rest} {small_name}")
-    }
-}
-
 /// How the worker ended, in words.
 pub(crate) fn exit(exit: Option<&Exit>) -> String {
     match exit {
@@ -349,6 +236,16 @@ pub(crate) fn suspect_figures(suspect: &Suspect) -> String {
 /// The name that a suspect goes by: its holder, else the type that piles up.
 pub(crate) fn suspect_name(suspect: &Suspect) -> &str {
     suspect.holder.as_deref().unwrap_or(&suspect.type_name)
+}
+
+/// Whether a step of a retainer path is the holder itself: `entries :: Map` is `cache.entries`.
+pub(crate) fn is_holder_step(suspect: &Suspect, step: &str) -> bool {
+    let Some(holder) = &suspect.holder else {
+        return false;
+    };
+    let variable = step.split(" :: ").next().unwrap_or(step);
+    let owner = holder.strip_suffix(variable);
+    !variable.is_empty() && owner.is_some_and(|owner| owner.is_empty() || owner.ends_with('.'))
 }
 
 /// Where the holder is declared, as far as known.
@@ -424,33 +321,38 @@ pub(crate) fn blind_spots(report: &Report) -> Vec<String> {
         .collect()
 }
 
-/// What watching cost, in one sentence.
+/// What watching cost, in three sentences.
 pub(crate) fn cost(report: &Report) -> String {
     let cost = &report.cost;
-    let cpu = match cost.agent_cpu_share.filter(|it| it.is_finite()) {
-        Some(cpu) => format!("{} of the worker's CPU time", share(cpu)),
-        None => "CPU time not measured".to_owned(),
+    let cpu = cost.agent_cpu_share.filter(|it| it.is_finite());
+    let agent = match (cpu, cost.agent_bytes.map(|held| bytes(held as f64))) {
+        (Some(cpu), Some(held)) => format!(
+            "The agent took {} of the worker's CPU time and holds {held}.",
+            share(cpu)
+        ),
+        (Some(cpu), None) => format!("The agent took {} of the worker's CPU time.", share(cpu)),
+        (None, Some(held)) => format!("The agent holds {held}; its CPU time was not measured."),
+        (None, None) => "The cost of the agent was not measured.".to_owned(),
     };
-    let memory = match cost.agent_bytes {
-        Some(held) => format!("{} of memory", bytes(held as f64)),
-        None => "memory not measured".to_owned(),
+    let stood = match cost.pauses_seconds {
+        0.0 => "The worker was never stopped.".to_owned(),
+        pauses => format!(
+            "The worker stood still for {} in all{}.",
+            duration(pauses),
+            pause_share(report)
+        ),
     };
-    let pauses = format!(
-        "stood still {} in all{}",
-        duration(cost.pauses_seconds),
-        pause_share(report)
-    );
     let dropped = match cost.dropped_records {
-        0 => "no record dropped".to_owned(),
-        dropped => format!("{} dropped", counted(dropped, "record", "records")),
+        0 => "No record was dropped.".to_owned(),
+        dropped => format!("{} dropped.", counted(dropped, "record was", "records were")),
     };
-    format!("{cpu}, {memory}, {pauses}, {dropped}")
+    format!("{agent} {stood} {dropped}")
 }
 
 fn pause_share(report: &Report) -> String {
     let pauses = report.cost.pauses_seconds / report.window.seconds;
     if pauses.is_finite() && pauses > 0.0 {
-        format!(" ({} of the time)", share(pauses))
+        format!(", {} of the time", share(pauses))
     } else {
         String::new()
     }
@@ -460,58 +362,34 @@ fn pause_share(report: &Report) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn durations_read_as_people_say_them() {
-        for (seconds, expected) in [
-            (0.0, "0 s"),
-            (0.000_25, "250 µs"),
-            (0.01, "10 ms"),
-            (0.9996, "1 s"),
-            (1.23, "1.2 s"),
-            (61.2, "61 s"),
-            (150.0, "2 min 30 s"),
-            (8100.0, "2 h 15 min"),
-            (259_200.0, "3 d"),
-            (1e12, "over a year"),
-            (f64::NAN, "–"),
-            (-1.0, "–"),
-        ] {
-            assert_eq!(duration(seconds), expected, "{seconds}");
-        }
-    }
-
-    #[test]
-    fn counts_and_numbers_read_well() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(count),
-            ["0", "999", "1,000", "1,234,567"]
-        );
-        for (value, expected) in [
-            (0.5, "0.5"),
-            (12.0, "12"),
-            (0.333, "0.33"),
-            (0.002, "0.002"),
-            (1.67, "1.7"),
-            (0.0, "0"),
-            (1e-6, "1e-6"),
-            (1234.5, "1,235"),
-            (f64::INFINITY, "–"),
-        ] {
-            assert_eq!(number(value), expected);
-        }
-    }
-
-    #[test]
-    fn ranges_name_a_shared_unit_once() {
-        let estimate = |low, high| Estimate {
-            estimate: 0.0,
-            low,
-            high,
-            confidence: 0.95,
+    fn check_holder_step(holder: Option<&str>, step: &str, expected: bool) {
+        let suspect = Suspect {
+            rank: 1,
+            pattern: Pattern::Unknown,
+            type_name: "Object".into(),
+            holder: holder.map(str::to_owned),
+            holder_type: None,
+            module: None,
+            source: None,
+            count_per_job: None,
+            bytes_per_job: None,
+            retained_bytes: None,
+            retainer_path: vec![],
+            allocation_stacks: vec![],
+            job_class: None,
+            explanation: String::new(),
+            remedies: vec![],
         };
-        assert_eq!(range(&estimate(12_100.0, 13_200.0)), "11.8 to 12.9 KiB");
-        assert_eq!(range(&estimate(-12.0, 1300.0)), "-12 B to 1.3 KiB");
-        assert_eq!(bytes(-0.2), "0 B");
-        assert_eq!(bytes(f64::NAN), "–");
+        assert_eq!(is_holder_step(&suspect, step), expected, "{holder:?} {step}");
+    }
+
+    #[test]
+    fn the_holder_is_found_in_its_path() {
+        check_holder_step(Some("failed"), "failed :: Array", true);
+        check_holder_step(Some("cache.entries"), "entries :: Map", true);
+        check_holder_step(Some("myentries"), "entries :: Map", false);
+        check_holder_step(Some("failed"), "[123] :: Object", false);
+        check_holder_step(Some("failed"), "", false);
+        check_holder_step(None, "failed :: Array", false);
     }
 }

@@ -384,13 +384,22 @@ mod tests {
 
     #[test]
     fn known_and_unknown_types_read() {
-        let floor = parse_line(br#"{"type":"floor","t":1.5,"live_bytes":10,"in_flight":0,"jobs":{"a":3},"new":1}"#);
-        let AgentMessage::Floor(floor) = floor.expect("a floor").message else { panic!("not a floor") };
-        assert_eq!((floor.live_bytes, floor.jobs.as_ref().map(|jobs| jobs["a"])), (10, Some(3)));
+        let floor =
+            parse_line(br#"{"type":"floor","t":1.5,"live_bytes":10,"in_flight":0,"jobs":{"a":3},"new":1}"#);
+        let AgentMessage::Floor(floor) = floor.expect("a floor").message else {
+            panic!("not a floor")
+        };
+        assert_eq!(
+            (floor.live_bytes, floor.jobs.as_ref().map(|jobs| jobs["a"])),
+            (10, Some(3))
+        );
         let other = parse_line(br#"{"type":"from-the-future","t":2,"x":[1]}"#).expect("tolerated");
         assert_eq!(other.message, AgentMessage::Unknown);
         let dropped = parse_line(br#"{"type":"evidence-dropped","t":2,"file":"a"}"#).expect("a kebab type");
-        assert_eq!(dropped.message, AgentMessage::EvidenceDropped { file: "a".into() });
+        assert_eq!(
+            dropped.message,
+            AgentMessage::EvidenceDropped { file: "a".into() }
+        );
         assert!(parse_line(b"{\"type\":\"floor\",\"live_bytes\":-1}").is_err());
     }
 

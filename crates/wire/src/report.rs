@@ -56,7 +56,10 @@ struct Head {
 /// Writes a report as pretty-printed JSON, without a newline at the end.
 pub fn write(report: &Report) -> String {
     let finite = with_finite_figures(report);
-    let envelope = Envelope { schema: SCHEMA, report: &finite };
+    let envelope = Envelope {
+        schema: SCHEMA,
+        report: &finite,
+    };
     serde_json::to_string_pretty(&envelope).expect("maps with string keys and numbers always serialize")
 }
 
@@ -78,7 +81,9 @@ fn check_schema(schema: Option<&str>) -> Result<(), ReportError> {
     match name.strip_prefix(FAMILY).and_then(|version| version.parse().ok()) {
         Some(VERSION) => Ok(()),
         Some(version) => Err(ReportError::OtherVersion { version }),
-        None => Err(ReportError::Foreign { found: name.chars().take(QUOTED_CHARS).collect() }),
+        None => Err(ReportError::Foreign {
+            found: name.chars().take(QUOTED_CHARS).collect(),
+        }),
     }
 }
 
@@ -87,7 +92,10 @@ fn with_finite_figures(report: &Report) -> Report {
     clean_verdict(&mut report.verdict);
     report.job_classes.iter_mut().for_each(clean_class);
     report.suspects.iter_mut().for_each(clean_suspect);
-    report.evidence.iter_mut().for_each(|evidence| drop_unless_finite(&mut evidence.pause_seconds));
+    report
+        .evidence
+        .iter_mut()
+        .for_each(|evidence| drop_unless_finite(&mut evidence.pause_seconds));
     drop_unless_finite(&mut report.cost.agent_cpu_share);
     report
 }
@@ -111,16 +119,28 @@ fn clean_suspect(suspect: &mut Suspect) {
 }
 
 fn is_finite_estimate(estimate: &Estimate) -> bool {
-    [estimate.estimate, estimate.low, estimate.high, estimate.confidence].iter().all(|part| part.is_finite())
+    [
+        estimate.estimate,
+        estimate.low,
+        estimate.high,
+        estimate.confidence,
+    ]
+    .iter()
+    .all(|part| part.is_finite())
 }
 
 fn are_finite_quantiles(quantiles: &Quantiles) -> bool {
-    [quantiles.p50, quantiles.p95, quantiles.p999].iter().all(|part| part.is_finite())
+    [quantiles.p50, quantiles.p95, quantiles.p999]
+        .iter()
+        .all(|part| part.is_finite())
 }
 
 fn finite_interval(interval: Interval) -> Option<Interval> {
     let both = interval.estimate.is_finite() && interval.low.is_finite();
-    both.then_some(Interval { high: interval.high.filter(|high| high.is_finite()), ..interval })
+    both.then_some(Interval {
+        high: interval.high.filter(|high| high.is_finite()),
+        ..interval
+    })
 }
 
 fn drop_unless_finite(figure: &mut Option<f64>) {

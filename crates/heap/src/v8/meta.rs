@@ -32,6 +32,9 @@ pub(crate) struct EdgeFields {
     pub(crate) name: usize,
     pub(crate) to: usize,
     pub(crate) kinds: Vec<EdgeKind>,
+    node_width: u64,
+    /// 2^64 / `node_width`, rounded up: a multiplication in place of a division.
+    inverse: u64,
 }
 
 #[derive(Debug)]
@@ -52,9 +55,10 @@ impl Meta {
         let snapshot: serde_json::Value =
             serde_json::from_slice(text).map_err(|error| format!("`snapshot` to be valid JSON ({error})"))?;
         let meta = &snapshot["meta"];
+        let node = NodeFields::parse(meta)?;
         Ok(Self {
-            node: NodeFields::parse(meta)?,
-            edge: EdgeFields::parse(meta)?,
+            edge: EdgeFields::parse(meta, node.width)?,
+            node,
             location: LocationFields::parse(meta),
             node_count: snapshot["node_count"].as_u64(),
             edge_count: snapshot["edge_count"].as_u64(),
@@ -83,7 +87,22 @@ impl NodeFields {
 }
 
 impl EdgeFields {
-    fn parse(meta: &serde_json::Value) -> Result<Self, String> {
+    /// The node at an offset into the numbers of the section `nodes`.
+    pub(crate) fn node_at(&self, offset: u64) -> Option<u32> {
+        // The inverse is exact below 2^32 (Granlund and Montgomery, "Division by invariant integers").
+        let node = if offset >> 32 == 0 {
+            ((u128::from(offset) * u128::from(self.inverse)) >> 64) as u64
+        } else {
+            offset / self.node_width
+        };
+        if node * self.node_width == offset {
+            u32::try_from(node).ok()
+        } else {
+            None
+        }
+    }
+
+    fn parse(meta: &serde_json::Value, node_width: usize) -> Result<Self, String> {
         let fields = Fields::parse(meta, "edge_fields")?;
         let kind = fields.position("type")?;
         Ok(Self {
@@ -95,6 +114,9 @@ impl EdgeFields {
                 .into_iter()
                 .map(edge_kind)
                 .collect(),
+            node_width: node_width as u64,
+            // A node has at least 5 fields, so that this fits.
+            inverse: u64::MAX / node_width as u64 + 1,
         })
     }
 }

@@ -40,8 +40,22 @@ impl Numbers {
         self.values.drain(..count);
     }
 
-    /// Takes bytes until a block of values is full, the array ends or the piece does; says how many.
-    pub(crate) fn take(&mut self, rest: &[u8]) -> Result<usize, Fault> {
+    /// Whether what follows begins a row; then `Some(whether it is the first)`.
+    pub(crate) fn row_start(&self) -> Option<bool> {
+        match self.expect {
+            Expect::First | Expect::Comma if self.values.is_empty() => Some(self.expect == Expect::First),
+            _ => None,
+        }
+    }
+
+    /// Goes on behind rows that were read elsewhere.
+    pub(crate) fn resume_after_row(&mut self) {
+        self.expect = Expect::Comma;
+    }
+
+    /// Takes bytes until a block of values is full, a line of rows of `width` values, the array or the
+    /// piece ends; says how many.
+    pub(crate) fn take(&mut self, rest: &[u8], width: usize) -> Result<usize, Fault> {
         let mut at = 0;
         while at < rest.len() && self.values.len() < BLOCK {
             let byte = rest[at];
@@ -63,7 +77,8 @@ impl Numbers {
                 _ => return Err(Fault::new(at, "`,` or `]`")),
             };
             at += 1;
-            if self.is_complete() {
+            let line_ends = byte == b'\n' && self.expect == Expect::Comma && self.values.len() % width == 0;
+            if self.is_complete() || line_ends {
                 break;
             }
         }

@@ -67,10 +67,7 @@ impl Strings {
 
     /// Plain text up to a quote or a backslash.
     fn inside(&mut self, rest: &[u8]) -> usize {
-        let end = rest
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\'))
-            .unwrap_or(rest.len());
+        let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
         if end > 0 {
             self.settle_high();
         }

@@ -1,4 +1,5 @@
 //! One module per command.
 
 pub mod demo;
+pub mod heap;
 pub mod run;

@@ -57,8 +57,16 @@ fn options(args: &WatchArgs, program: &str) -> anyhow::Result<Options> {
 
 /// A report that cannot be written is better known before the worker has run for an hour.
 fn check_parent(path: &Path) -> anyhow::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    anyhow::ensure!(parent.is_dir(), "cannot write the report `{}`: no folder `{}`", path.display(), parent.display());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    anyhow::ensure!(
+        parent.is_dir(),
+        "cannot write the report `{}`: no folder `{}`",
+        path.display(),
+        parent.display()
+    );
     Ok(())
 }
 
@@ -70,16 +78,25 @@ pub fn default_folder(name: &str) -> PathBuf {
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
         .unwrap_or_else(std::env::temp_dir);
     let name = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).take(40).collect();
-    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "");
-    base.join("plimsoll/runs").join(format!("{plain}-{time}-{}", std::process::id()))
+    let plain: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c))
+        .take(40)
+        .collect();
+    let time = humantime::format_rfc3339_seconds(SystemTime::now())
+        .to_string()
+        .replace(':', "");
+    base.join("plimsoll/runs")
+        .join(format!("{plain}-{time}-{}", std::process::id()))
 }
 
 /// Prints and writes what was found, and says how to exit.
 pub fn finish(outcome: &Outcome, args: &WatchArgs, view: &mut Terminal) -> anyhow::Result<ExitCode> {
     view.clear();
     for path in &args.report {
-        outcome.write_report(path).with_context(|| format!("could not write the report `{}`", path.display()))?;
+        outcome
+            .write_report(path)
+            .with_context(|| format!("could not write the report `{}`", path.display()))?;
     }
     if args.json {
         writeln!(io::stdout(), "{}", outcome.json()).context("could not write to stdout")?;

@@ -85,7 +85,7 @@ fn figures(sheet: &mut Sheet, story: &Story) {
     for figure in &figures {
         sheet.line(&[
             span(Ink::Faint, format!("  {:<10}  ", figure.label)),
-            span(Ink::Strong, format!("{:>value_columns$}", figure.value)),
+            span(Ink::Strong, format!("{:<value_columns$}", figure.value)),
             span(Ink::Faint, format!("   {}", figure.detail)),
         ]);
     }

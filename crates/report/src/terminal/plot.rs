@@ -10,7 +10,7 @@ pub(crate) struct Plot<'a> {
     pub x_label: fn(f64) -> String,
 }
 
-const ROWS: usize = 6;
+const ROWS: usize = 5;
 const MOST_CELLS: usize = 72;
 /// Below this share of its height, movement is drawn as what it is: nearly flat.
 const LEAST_SPAN_SHARE: f64 = 0.1;

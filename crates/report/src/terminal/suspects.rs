@@ -11,35 +11,49 @@ const MOST_SUSPECTS: usize = 3;
 const MOST_STEPS: usize = 9;
 const MOST_FRAMES: usize = 4;
 
+/// The first suspect is told in full, the others in a few lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Full,
+    Short,
+}
+
 /// The suspects section; nothing if there are none.
 pub(crate) fn suspects(sheet: &mut Sheet, suspects: &[Suspect]) {
     if suspects.is_empty() {
         return;
     }
     sheet.title("suspects");
-    for suspect in suspects.iter().take(MOST_SUSPECTS) {
-        one(sheet, suspect);
+    for (index, suspect) in suspects.iter().take(MOST_SUSPECTS).enumerate() {
+        if index > 0 {
+            sheet.blank();
+        }
+        one(
+            sheet,
+            suspect,
+            if index == 0 { Detail::Full } else { Detail::Short },
+        );
     }
-    if let Some(more) = suspects.len().checked_sub(MOST_SUSPECTS + 1) {
+    let left_out = suspects.len().saturating_sub(MOST_SUSPECTS);
+    if left_out > 0 {
         sheet.paragraph(
             "  ",
             Ink::Faint,
-            &format!(
-                "and {} in the full report",
-                words::counted(more as u64 + 1, "more", "more")
-            ),
+            &format!("and {left_out} more in the full report"),
         );
     }
 }
 
-fn one(sheet: &mut Sheet, suspect: &Suspect) {
+fn one(sheet: &mut Sheet, suspect: &Suspect, detail: Detail) {
     headline(sheet, suspect);
     sheet.paragraph("     ", Ink::Plain, &words::suspect_figures(suspect));
     if !suspect.explanation.is_empty() {
         sheet.paragraph("     ", Ink::Plain, &words::sentence(&suspect.explanation));
     }
-    retainer_path(sheet, &suspect.retainer_path);
-    allocation_frames(sheet, suspect);
+    if detail == Detail::Full {
+        retainer_path(sheet, suspect);
+        allocation_frames(sheet, suspect);
+    }
 }
 
 fn headline(sheet: &mut Sheet, suspect: &Suspect) {
@@ -67,17 +81,23 @@ fn headline(sheet: &mut Sheet, suspect: &Suspect) {
     );
 }
 
-fn retainer_path(sheet: &mut Sheet, path: &[String]) {
+fn retainer_path(sheet: &mut Sheet, suspect: &Suspect) {
+    let path = &suspect.retainer_path;
     if path.is_empty() {
         return;
     }
     sheet.line(&[span(Ink::Faint, "     held by")]);
     for (depth, step) in shortened_path(path).iter().enumerate() {
         let indent = 7 + depth.saturating_sub(1) * 2;
+        let ink = if words::is_holder_step(suspect, step) {
+            Ink::Name
+        } else {
+            Ink::Plain
+        };
         let branch = if depth == 0 { "" } else { "└ " };
         sheet.line(&[
             span(Ink::Faint, " ".repeat(indent) + branch),
-            span(Ink::Plain, step_text(sheet, step, indent + 2)),
+            span(ink, step_text(sheet, step, indent + 2)),
         ]);
     }
 }

@@ -81,20 +81,7 @@ pub fn leaking() -> Sample {
             ),
         ],
         suspects: vec![failed_payloads(), template_cache()],
-        spikes: vec![Spike {
-            job_class: "monthly-report".into(),
-            job_id: Some("17".into()),
-            payload_bytes: Some(41_943_040),
-            peak_bytes: 182_000_000,
-            at: "2026-03-02T10:15:31Z".into(),
-            allocation_stacks: vec![stack(
-                171_000_000,
-                &[
-                    "parseWorkbook lib/sheet.js:88:19",
-                    "monthlyReport worker.js:131:9",
-                ],
-            )],
-        }],
+        spikes: vec![spreadsheet_spike()],
         evidence: [
             (100, 0.21, 9_412_332),
             (550, 0.34, 15_223_001),
@@ -302,7 +289,7 @@ fn class(
             confidence: 0.95,
         }),
         peak_bytes: Some(peak),
-        allocated_bytes_per_job: Some(peak as f64 / 22.0),
+        allocated_bytes_per_job: Some((peak / 22) as f64),
         duration_seconds: Some(Quantiles {
             p50: 0.0102,
             p95: 0.0312,
@@ -369,6 +356,23 @@ fn template_cache() -> Suspect {
         job_class: None,
         explanation: "The map gains an entry per locale and has no upper bound.".into(),
         remedies: vec!["Give the cache a size.".into()],
+    }
+}
+
+fn spreadsheet_spike() -> Spike {
+    Spike {
+        job_class: "monthly-report".into(),
+        job_id: Some("17".into()),
+        payload_bytes: Some(41_943_040),
+        peak_bytes: 182_000_000,
+        at: "2026-03-02T10:15:31Z".into(),
+        allocation_stacks: vec![stack(
+            171_000_000,
+            &[
+                "parseWorkbook lib/sheet.js:88:19",
+                "monthlyReport worker.js:131:9",
+            ],
+        )],
     }
 }
 

@@ -1,0 +1,25 @@
+//! Labelled memory records of simulated workers, and a scorer for leak detectors.
+//!
+//! A [`Kind`] says how a worker behaves and whether it leaks; [`Kind::plan`] fills in its figures from a
+//! seed, [`simulate`] turns a plan into readings. Nothing here knows how the detector works: records are
+//! the same for every rule that is scored on them. Seeds below [`HOLDOUT_FROM`] are for tuning, those
+//! from it on for figures that are published.
+
+mod kinds;
+mod plan;
+mod random;
+mod rules;
+mod score;
+mod simulate;
+mod table;
+
+pub use kinds::{KINDS, Kind, Length, Truth, kind};
+pub use plan::{Class, Fill, Plan};
+pub use random::Random;
+pub use rules::{RULES, Rule};
+pub use score::{Outcome, examine, with_baseline};
+pub use simulate::{Record, simulate};
+pub use table::{Table, report};
+
+/// The first seed that must not be used for tuning.
+pub const HOLDOUT_FROM: u64 = 1_000_000;

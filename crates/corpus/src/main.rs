@@ -1,0 +1,146 @@
+//! `plimsoll-corpus`: writes labelled records, and scores the detector and naive rules on them.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use plimsoll_corpus::{
+    HOLDOUT_FROM, KINDS, Kind, Outcome, Table, Truth, examine, kind, report, simulate, with_baseline,
+};
+use plimsoll_model::Status;
+use plimsoll_wire::trace::{MinimumGrowth, TraceHeader, write_header, write_reading};
+
+const USAGE: &str = "plimsoll-corpus kinds
+plimsoll-corpus write KIND SEED > trace.ndjson
+plimsoll-corpus score [tune|holdout] [SEEDS] [solo|baseline] [KIND]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["kinds"] => kinds(),
+        ["write", name, seed] => write(name, seed),
+        ["score", ref rest @ ..] => score(rest),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn kinds() -> Result<(), String> {
+    for kind in KINDS {
+        println!("{}\t{:?}\t{:?}", kind.name, kind.truth, kind.length);
+    }
+    Ok(())
+}
+
+fn write(name: &str, seed: &str) -> Result<(), String> {
+    let kind = kind(name).ok_or_else(|| format!("no kind `{name}`"))?;
+    let seed: u64 = seed.parse().map_err(|_| format!("`{seed}` is no seed"))?;
+    let plan = kind.plan(seed);
+    let header = TraceHeader {
+        worker: Some(format!("{name}-{seed}")),
+        service: Some(kind.name.to_owned()),
+        release: None,
+        budget_bytes: Some(plan.budget_bytes as u64),
+        cap_bytes: plan.cap_bytes.map(|c| c as u64),
+        min_growth: plan.minimum_bytes_per_day.map(|b| MinimumGrowth {
+            bytes_per_day: Some(b),
+            bytes_per_job: None,
+        }),
+    };
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    write_header(&mut out, &header)
+        .and_then(|()| {
+            simulate(&plan, seed)
+                .readings
+                .iter()
+                .try_for_each(|r| write_reading(&mut out, r))
+        })
+        .and_then(|()| out.flush())
+        .map_err(|e| e.to_string())
+}
+
+fn score(words: &[&str]) -> Result<(), String> {
+    let mut first = 1;
+    let mut seeds = 10;
+    let mut judge: fn(&Kind, u64) -> Outcome = examine;
+    let mut title = "alone";
+    let mut only = None;
+    for word in words {
+        match *word {
+            "tune" => first = 1,
+            "holdout" => first = HOLDOUT_FROM,
+            "solo" => (judge, title) = (examine, "alone"),
+            "baseline" => (judge, title) = (with_baseline, "with one baseline"),
+            word => match (word.parse::<u64>(), kind(word)) {
+                (Ok(count), _) => seeds = count,
+                (_, Some(kind)) => only = Some(kind.name),
+                _ => return Err(format!("`{word}` is no kind and no number of seeds\n{USAGE}")),
+            },
+        }
+    }
+    let work: Vec<(&Kind, u64)> = KINDS
+        .iter()
+        .filter(|k| only.is_none_or(|name| k.name == name))
+        .flat_map(|kind| (first..first + seeds).map(move |seed| (kind, seed)))
+        .collect();
+    let outcomes = in_parallel(&work, judge);
+    if std::env::var_os("PLIMSOLL_CORPUS_DETAILS").is_some() {
+        details(&work, &outcomes);
+    }
+    print!(
+        "{}",
+        report(&Table {
+            title,
+            outcomes: &outcomes
+        })
+    );
+    Ok(())
+}
+
+fn in_parallel(work: &[(&Kind, u64)], judge: fn(&Kind, u64) -> Outcome) -> Vec<Outcome> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let chunk = work.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = work
+            .chunks(chunk)
+            .map(|part| scope.spawn(move || part.iter().map(|(k, s)| judge(k, *s)).collect::<Vec<_>>()))
+            .collect();
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_default())
+            .collect()
+    })
+}
+
+/// The records that were judged wrongly, to look at.
+fn details(work: &[(&Kind, u64)], outcomes: &[Outcome]) {
+    for ((kind, seed), o) in work.iter().zip(outcomes) {
+        let said = o.alarm_at_seconds.is_some() || o.status == Status::Leaking;
+        let held = o
+            .true_bytes_per_job
+            .zip(o.bytes_per_job)
+            .is_none_or(|(t, e)| e.low <= t && t <= e.high);
+        let missed = o.effect > 2.0 && o.status != Status::Leaking;
+        let wrong = if kind.truth == Truth::Leaks {
+            missed || !held
+        } else {
+            kind.truth == Truth::Sound && said
+        };
+        if wrong {
+            let e = o
+                .bytes_per_job
+                .map(|e| [e.estimate, e.low, e.high].map(|v| v.round() as i64));
+            let truth = o.true_bytes_per_job.map(|t| t.round() as i64);
+            println!(
+                "{} {seed}: {} {:?} {:.1}x, true {truth:?}, said {e:?}",
+                kind.name, o.status, o.channel, o.effect
+            );
+        }
+    }
+}

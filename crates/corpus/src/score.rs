@@ -1,0 +1,128 @@
+//! Runs the detector over a record and notes what it said beside what is true.
+
+use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Settings, Watch};
+use plimsoll_model::{Channel, ClassStatus, Estimate, Status};
+
+use crate::kinds::{Kind, Length, Truth};
+use crate::plan::Plan;
+use crate::rules::RULES;
+use crate::simulate::simulate;
+
+/// What became of one record.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// The truth about it.
+    pub truth: Truth,
+    /// Its clock.
+    pub length: Length,
+    /// The verdict at the end.
+    pub status: Status,
+    /// The channel that decided.
+    pub channel: Option<Channel>,
+    /// Whether `leaking` was said anywhere on the way, and when.
+    pub alarm_at_seconds: Option<f64>,
+    /// The true growth over the minimum effect; 0 for sound workers.
+    pub effect: f64,
+    /// True managed growth per job, where the leak is one per job from the start.
+    pub true_bytes_per_job: Option<f64>,
+    /// What was said of it.
+    pub bytes_per_job: Option<Estimate>,
+    /// The class that truly leaks came first, and was called leaking; `None` where no class leaks.
+    pub class_right: Option<(bool, bool)>,
+    /// A class that does not leak was called leaking.
+    pub class_wrong: bool,
+    /// When the leak began.
+    pub leak_from_seconds: f64,
+    /// Which of the naive rules raised an alarm.
+    pub rules: Vec<bool>,
+}
+
+/// Judges the worker of a kind and seed on its own.
+pub fn examine(kind: &Kind, seed: u64) -> Outcome {
+    let plan = kind.plan(seed);
+    outcome(kind, &plan, seed, None)
+}
+
+/// The same against one run of the worker without its leak.
+pub fn with_baseline(kind: &Kind, seed: u64) -> Outcome {
+    let plan = kind.plan(seed);
+    let twin = plan.sound_twin();
+    let mut detector = Detector::new(settings(&twin, None));
+    simulate(&twin, seed ^ 0x5EED_0000_0000)
+        .readings
+        .iter()
+        .for_each(|r| detector.observe(r));
+    outcome(kind, &plan, seed, Some(detector.baseline()))
+}
+
+fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
+    let is_day = plan.minimum_bytes_per_day.is_some();
+    Settings {
+        limit_bytes: Some(plan.budget_bytes as u64),
+        cap_bytes: plan.cap_bytes.map(|c| c as u64),
+        minimum_effect: plan
+            .minimum_bytes_per_day
+            .map_or(MinimumEffect::Derived, MinimumEffect::PerDay),
+        pace: if is_day { Pace::Real } else { Pace::Test },
+        watch: if is_day { Watch::Service } else { Watch::Run },
+        baseline,
+        ..Settings::default()
+    }
+}
+
+fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> Outcome {
+    let record = simulate(plan, seed);
+    let readings = &record.readings;
+    let mut detector = Detector::new(settings(plan, baseline));
+    readings.iter().for_each(|r| detector.observe(r));
+    let assessment = detector.assess();
+    let (class_right, class_wrong) = classes(plan, &assessment);
+    let leak_per_job = record.leaked_bytes / record.jobs.max(1.0);
+    let steady =
+        plan.leak_from_seconds == 0.0 && plan.leak_per_second == 0.0 && plan.native_per_second == 0.0;
+    Outcome {
+        kind: kind.name,
+        truth: kind.truth,
+        length: kind.length,
+        status: assessment.verdict.status,
+        channel: assessment.verdict.channel,
+        alarm_at_seconds: assessment.first_leaking_at_seconds,
+        effect: effect(plan, &assessment),
+        true_bytes_per_job: (kind.truth == Truth::Leaks && steady).then_some(leak_per_job),
+        bytes_per_job: assessment.verdict.bytes_per_job,
+        class_right,
+        class_wrong,
+        leak_from_seconds: plan.leak_from_seconds,
+        rules: RULES
+            .iter()
+            .map(|rule| (rule.alarm)(readings, plan.budget_bytes))
+            .collect(),
+    }
+}
+
+fn effect(plan: &Plan, assessment: &Assessment) -> f64 {
+    let growth = plan.leak_bytes_per_second() + plan.native_per_second;
+    let minimum = match plan.minimum_bytes_per_day {
+        Some(per_day) => per_day / 86_400.0,
+        None => assessment.verdict.minimum_effect_bytes_per_job.unwrap_or(50.0) * plan.pace,
+    };
+    growth / minimum
+}
+
+fn classes(plan: &Plan, assessment: &Assessment) -> (Option<(bool, bool)>, bool) {
+    let leaks = |name: &str| plan.classes.iter().any(|c| c.name == name && c.leak_bytes > 0.0);
+    let wrong = assessment
+        .classes
+        .iter()
+        .any(|c| c.status == ClassStatus::Leaking && !leaks(&c.class));
+    let any = plan.classes.iter().any(|c| c.leak_bytes > 0.0);
+    let first = assessment.classes.first().is_some_and(|c| leaks(&c.class));
+    let named = assessment
+        .classes
+        .iter()
+        .filter(|c| leaks(&c.class))
+        .all(|c| c.status == ClassStatus::Leaking);
+    (any.then_some((first, named)), wrong)
+}

@@ -1,0 +1,164 @@
+//! Reads the dumps of the judged isolate and names who holds the memory.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
+use plimsoll_model::{Suspect, Verdict};
+use plimsoll_wire::agent::AgentEvidence;
+
+use crate::folder::Folder;
+use crate::isolate::Isolate;
+use crate::judge::Judged;
+use crate::sources::FileSources;
+use crate::view::{LiveView, Phase};
+use crate::watch::Record;
+
+/// Three dumps tell a leak from a filling cache; more only take longer.
+const DUMPS: usize = 3;
+/// Where the points should lie, as shares of the jobs at the last one: start-up is over, half-way
+/// tells a filling cache from a line.
+const SHARES: [f64; 2] = [0.1, 0.55];
+const PIECE_BYTES: usize = 1 << 20;
+const MAX_SUSPECTS: usize = 10;
+
+/// What the dumps say.
+#[derive(Debug)]
+pub struct Study {
+    /// The verdict with the objects' word taken in.
+    pub verdict: Verdict,
+    /// Who holds what grows.
+    pub suspects: Vec<Suspect>,
+    /// What the reader should know of the evidence.
+    pub notes: Vec<String>,
+}
+
+/// Studies the evidence of the judged isolate.
+pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
+    let verdict = judged.assessment.verdict.clone();
+    let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
+        return Study { verdict, suspects: Vec::new(), notes: Vec::new() };
+    };
+    let mut notes = Vec::new();
+    let growth = read_growth(record, isolate, folder, view, &mut notes);
+    let verdict = plimsoll_attribute::settle(verdict, &growth);
+    let suspects = suspects(&growth);
+    Study { verdict, suspects, notes }
+}
+
+fn read_growth(
+    record: &Record,
+    isolate: &Isolate,
+    folder: &Folder,
+    view: &mut dyn LiveView,
+    notes: &mut Vec<String>,
+) -> Growth {
+    let agent = folder.private().join("node");
+    let mut study = GrowthStudy::new(Some(agent.to_string_lossy().into_owned()));
+    let chosen = choose(&isolate.evidence);
+    for (done, evidence) in chosen.iter().enumerate() {
+        view.update(record, Phase::Reading { done, of: chosen.len() }, std::time::Duration::ZERO);
+        let path = folder.evidence().join(&evidence.file);
+        study.make_room();
+        match read_dump(&path) {
+            Ok(graph) => study.add(point(&path, evidence), graph),
+            Err(error) => notes.push(format!("`{}` could not be read: {error}", path.display())),
+        }
+    }
+    study.finish(&FileSources)
+}
+
+fn point(path: &Path, evidence: &AgentEvidence) -> Point {
+    Point {
+        label: path.to_string_lossy().into_owned(),
+        jobs: evidence.jobs,
+        jobs_by_class: evidence.jobs_by_class.clone(),
+    }
+}
+
+/// Well-spaced dumps in the order of their jobs: the last one, and those nearest to [`SHARES`] of it.
+fn choose(evidence: &[(f64, AgentEvidence)]) -> Vec<&AgentEvidence> {
+    let mut all: Vec<&AgentEvidence> = evidence.iter().map(|(_, evidence)| evidence).collect();
+    all.sort_by_key(|evidence| evidence.jobs);
+    all.dedup_by_key(|evidence| evidence.jobs);
+    if all.len() <= DUMPS {
+        return all;
+    }
+    let Some(last) = all.pop() else { return all };
+    let mut chosen = vec![last];
+    for share in SHARES {
+        let wanted = share * last.jobs as f64;
+        let nearest = (0..all.len()).min_by(|a, b| {
+            let distance = |at: &usize| (all[*at].jobs as f64 - wanted).abs();
+            distance(a).total_cmp(&distance(b))
+        });
+        chosen.extend(nearest.map(|at| all.remove(at)));
+    }
+    chosen.sort_by_key(|evidence| evidence.jobs);
+    chosen
+}
+
+/// Why a dump could not be read.
+#[derive(Debug, thiserror::Error)]
+enum DumpError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Parse(#[from] v8::ParseError),
+}
+
+fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
+    let mut parser = v8::Parser::new(v8::Options::default());
+    let mut file = File::open(path)?;
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            return Ok(parser.finish()?);
+        }
+        parser.feed(&piece[..length])?;
+    }
+}
+
+fn suspects(growth: &Growth) -> Vec<Suspect> {
+    let suspect = |(at, holder): (usize, &plimsoll_heap::Holder)| Suspect {
+        rank: at as u32 + 1,
+        pattern: holder.pattern,
+        type_name: holder.type_name.clone(),
+        holder: Some(holder.name.clone()),
+        holder_type: Some(holder.holder_type.clone()),
+        module: holder.module.clone(),
+        source: holder.source.as_ref().map(ToString::to_string),
+        count_per_job: Some(holder.count_per_job),
+        bytes_per_job: Some(holder.bytes_per_job),
+        retained_bytes: holder.retained_bytes.last().copied().flatten(),
+        retainer_path: holder.retainer_path.clone(),
+        allocation_stacks: Vec::new(),
+        job_class: None,
+        explanation: holder.explanation.clone(),
+        remedies: holder.remedies.clone(),
+    };
+    growth.holders.iter().take(MAX_SUSPECTS).enumerate().map(suspect).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(jobs: &[u64], expected: &[u64]) {
+        let evidence: Vec<(f64, AgentEvidence)> =
+            jobs.iter().map(|jobs| (0.0, AgentEvidence { jobs: *jobs, ..AgentEvidence::default() })).collect();
+        let chosen: Vec<u64> = choose(&evidence).iter().map(|evidence| evidence.jobs).collect();
+        assert_eq!(chosen, expected, "{jobs:?}");
+    }
+
+    #[test]
+    fn dumps_are_well_spaced() {
+        check(&[10, 20, 40, 80, 160, 320, 640, 1000], &[80, 640, 1000]);
+        check(&[100, 550, 1000], &[100, 550, 1000]);
+        check(&[12, 9000, 18_000, 30_000], &[12, 18_000, 30_000]);
+        check(&[10, 1000], &[10, 1000]);
+        check(&[], &[]);
+    }
+}

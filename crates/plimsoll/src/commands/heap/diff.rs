@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use anyhow::Result;
+use plimsoll_heap::v8::Options;
+use plimsoll_heap::{Census, TypeChange, compare};
+use plimsoll_model::HumanBytes;
+use serde_json::json;
+
+use super::input;
+use super::table::{Table, grouped, signed};
+use super::{DiffArgs, to_json};
+
+/// Types that are printed for people, unless they ask for more: a screen.
+const ROWS: usize = 30;
+
+pub fn answer(args: &DiffArgs) -> Result<String> {
+    // One after the other: the graph of the first is gone before the second is read.
+    let before = census(&args.before)?;
+    let after = census(&args.after)?;
+    let changes = compare(&before, &after);
+    if args.output.json {
+        as_json(&changes, args.output.limit)
+    } else {
+        Ok(as_text(&changes, args))
+    }
+}
+
+fn census(path: &Path) -> Result<Census> {
+    let dump = input::read(path, Options::names_only())?;
+    Ok(Census::of(&dump.graph, &dump.types, &dump.dominators))
+}
+
+fn as_json(changes: &[TypeChange], limit: Option<usize>) -> Result<String> {
+    let types = changes.iter().take(limit.unwrap_or(usize::MAX)).map(|change| {
+        json!({
+            "type": change.type_name,
+            "new": change.new,
+            "deleted": change.deleted,
+            "count_delta": change.count_delta(),
+            "new_bytes": change.new_bytes,
+            "freed_bytes": change.freed_bytes,
+            "self_delta_bytes": change.self_delta_bytes(),
+            "retained_delta_bytes": change.retained_delta_bytes,
+        })
+    });
+    to_json(&json!({
+        "schema": "plimsoll.heap-diff/1",
+        "types": types.collect::<Vec<_>>(),
+        "suspects": [],
+    }))
+}
+
+fn as_text(changes: &[TypeChange], args: &DiffArgs) -> String {
+    let mut table = Table::new(&["type", "new", "deleted", "count", "self", "retained"]);
+    let rows = args.output.limit.unwrap_or(ROWS);
+    for change in changes.iter().take(rows) {
+        table.row(
+            &change.type_name,
+            [
+                grouped(change.new),
+                grouped(change.deleted),
+                signed(change.count_delta()),
+                signed_bytes(change.self_delta_bytes()),
+                signed_bytes(change.retained_delta_bytes),
+            ],
+        );
+    }
+    let all: i64 = changes.iter().map(TypeChange::self_delta_bytes).sum();
+    let more = changes.len().saturating_sub(rows);
+    let rest = if more > 0 {
+        format!("… and {} more types (--limit)\n", grouped(more as u64))
+    } else {
+        String::new()
+    };
+    format!(
+        "From `{}` to `{}`: {} in {} types\n\n{}{rest}",
+        args.before.display(),
+        args.after.display(),
+        signed_bytes(all),
+        grouped(changes.len() as u64),
+        table.render(),
+    )
+}
+
+fn signed_bytes(bytes: i64) -> String {
+    let sign = if bytes > 0 { "+" } else { "" };
+    format!("{sign}{}", HumanBytes(bytes as f64))
+}

@@ -1,0 +1,176 @@
+//! Dumps from files and pipes, plain, gzip or zstd, into graphs.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use plimsoll_heap::v8::{Options, ParseError, Parser};
+use plimsoll_heap::{Dominators, Graph, Types};
+
+const SUPPORTED: &str =
+    "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
+/// Large enough that handing pieces over costs nothing, small enough to stay in the cache.
+const PIECE_BYTES: usize = 4 << 20;
+/// Pieces under way between the reader and the parser.
+const PIECES: usize = 4;
+
+/// A dump with what nearly every question needs.
+pub struct Dump {
+    pub graph: Graph,
+    pub types: Types,
+    pub dominators: Dominators,
+}
+
+/// Reads a dump and computes dominators; `-` is standard input.
+pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
+    let progress = Progress::of(path);
+    let graph = read_graph(path, options, &progress)?;
+    progress.phase("computing retained sizes");
+    let types = Types::of(&graph);
+    let dominators = Dominators::of(&graph);
+    progress.clear();
+    Ok(Dump {
+        graph,
+        types,
+        dominators,
+    })
+}
+
+fn read_graph(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
+    let name = path.display();
+    progress.phase("reading");
+    let mut source = open(path).with_context(|| format!("cannot open `{name}`"))?;
+    let parsed = std::thread::scope(|scope| {
+        let (full, pieces) = sync_channel(PIECES);
+        let (used, spare) = sync_channel(PIECES + 2);
+        let reader = scope.spawn(move || read_pieces(&mut source, &full, &spare));
+        let parsed = parse(&pieces, &used, options, progress);
+        drop((pieces, used));
+        let read = reader
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
+        read.map(|()| parsed)
+    });
+    let parsed = parsed.with_context(|| format!("cannot read `{name}`"))?;
+    parsed.map_err(|error| {
+        let hint = if matches!(error, ParseError::Foreign(_)) {
+            format!("; {SUPPORTED}")
+        } else {
+            String::new()
+        };
+        anyhow::anyhow!("`{name}`: {error}{hint}")
+    })
+}
+
+fn parse(
+    pieces: &Receiver<Vec<u8>>,
+    used: &SyncSender<Vec<u8>>,
+    options: Options,
+    progress: &Progress,
+) -> Result<Graph, ParseError> {
+    let mut parser = Parser::new(options);
+    for piece in pieces {
+        parser.feed(&piece)?;
+        progress.advance(piece.len());
+        // The reader may have come to the end of the input already.
+        let _ = used.try_send(piece);
+    }
+    parser.finish()
+}
+
+fn read_pieces(
+    source: &mut dyn Read,
+    full: &SyncSender<Vec<u8>>,
+    spare: &Receiver<Vec<u8>>,
+) -> std::io::Result<()> {
+    loop {
+        let mut piece = spare.try_recv().unwrap_or_default();
+        piece.resize(PIECE_BYTES, 0);
+        let taken = fill(source, &mut piece)?;
+        piece.truncate(taken);
+        // The parser goes away on its first error.
+        if taken == 0 || full.send(piece).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn fill(source: &mut dyn Read, piece: &mut [u8]) -> std::io::Result<usize> {
+    let mut taken = 0;
+    while taken < piece.len() {
+        match source.read(&mut piece[taken..]) {
+            Ok(0) => break,
+            Ok(more) => taken += more,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}
+
+fn open(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
+    let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
+    let mut magic = [0; 4];
+    let taken = fill(&mut source, &mut magic)?;
+    let whole = std::io::Cursor::new(magic[..taken].to_vec()).chain(source);
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        [0x28, 0xb5, 0x2f, 0xfd] => {
+            Box::new(ruzstd::decoding::StreamingDecoder::new(whole).map_err(std::io::Error::other)?)
+        }
+        _ => Box::new(whole),
+    })
+}
+
+/// What goes on, on stderr, if that is a terminal.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn of(path: &Path) -> Self {
+        let bytes = std::fs::metadata(path)
+            .map(|file| file.len())
+            .ok()
+            .filter(|bytes| *bytes > 0);
+        let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let target = if std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        bar.set_draw_target(target);
+        let template = if bytes.is_some() {
+            "{bar:24} {percent:>3}%  {wide_msg}"
+        } else {
+            "{spinner} {wide_msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        Self { bar }
+    }
+
+    fn phase(&self, phase: &'static str) {
+        self.bar.set_message(phase);
+        self.bar.tick();
+    }
+
+    /// Of a compressed file, more comes out than went in: the bar stays full then.
+    fn advance(&self, bytes: usize) {
+        let full = self.bar.length().unwrap_or(u64::MAX);
+        self.bar
+            .set_position((self.bar.position() + bytes as u64).min(full));
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}

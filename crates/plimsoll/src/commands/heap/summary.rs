@@ -1,0 +1,67 @@
+use anyhow::Result;
+use plimsoll_heap::Summary;
+use plimsoll_heap::v8::Options;
+use plimsoll_model::HumanBytes;
+use serde_json::json;
+
+use super::input;
+use super::table::{Table, grouped};
+use super::{SummaryArgs, to_json};
+
+/// Types that are printed for people, unless they ask for more: a screen.
+const ROWS: usize = 30;
+
+pub fn answer(args: &SummaryArgs) -> Result<String> {
+    // Only names matter here: type names and labels are short.
+    let dump = input::read(&args.file, Options::names_only())?;
+    let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
+    if args.output.json {
+        as_json(&summary, args.output.limit)
+    } else {
+        Ok(as_text(&summary, args))
+    }
+}
+
+fn as_json(summary: &Summary, limit: Option<usize>) -> Result<String> {
+    let types = summary.types.iter().take(limit.unwrap_or(usize::MAX)).map(|row| {
+        json!({"type": row.type_name, "count": row.count, "self_bytes": row.self_bytes, "retained_bytes": row.retained_bytes})
+    });
+    to_json(&json!({
+        "schema": "plimsoll.heap-summary/1",
+        "format": "v8",
+        "nodes": summary.nodes,
+        "edges": summary.edges,
+        "self_bytes": summary.self_bytes,
+        "types": types.collect::<Vec<_>>(),
+    }))
+}
+
+fn as_text(summary: &Summary, args: &SummaryArgs) -> String {
+    let mut table = Table::new(&["type", "count", "self", "retained"]);
+    let rows = args.output.limit.unwrap_or(ROWS);
+    for row in summary.types.iter().take(rows) {
+        let bytes = |bytes: u64| HumanBytes(bytes as f64).to_string();
+        table.row(
+            &row.type_name,
+            [
+                grouped(row.count),
+                bytes(row.self_bytes),
+                bytes(row.retained_bytes),
+            ],
+        );
+    }
+    let more = summary.types.len().saturating_sub(rows);
+    let rest = if more > 0 {
+        format!("… and {} more types (--limit)\n", grouped(more as u64))
+    } else {
+        String::new()
+    };
+    format!(
+        "V8 heap snapshot `{}`: {} objects, {} references, {}\n\n{}{rest}",
+        args.file.display(),
+        grouped(u64::from(summary.nodes)),
+        grouped(u64::from(summary.edges)),
+        HumanBytes(summary.self_bytes as f64),
+        table.render(),
+    )
+}
