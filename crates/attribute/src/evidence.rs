@@ -32,7 +32,10 @@ const NOISE_BYTES_PER_JOB: f64 = 50.0;
 
 /// Sums up what the dumps say; all zero and nothing confirmed with fewer than three dumps.
 pub fn corroborate(growth: &Growth) -> ObjectEvidence {
-    let (Some(&first), Some(&last)) = (growth.total_bytes_per_job.first(), growth.total_bytes_per_job.last()) else {
+    let (Some(&first), Some(&last)) = (
+        growth.total_bytes_per_job.first(),
+        growth.total_bytes_per_job.last(),
+    ) else {
         return ObjectEvidence::default();
     };
     if growth.total_bytes_per_job.len() < 2 {
@@ -40,7 +43,9 @@ pub fn corroborate(growth: &Growth) -> ObjectEvidence {
     }
     let sum = |trend: Trend, at: fn(&[f64]) -> Option<&f64>| -> f64 {
         let holders = growth.holders.iter().filter(|holder| holder.trend == trend);
-        holders.filter_map(|holder| at(&holder.bytes_per_job_by_interval)).sum()
+        holders
+            .filter_map(|holder| at(&holder.bytes_per_job_by_interval))
+            .fold(0.0, |sum, bytes| sum + bytes)
     };
     let mut evidence = ObjectEvidence {
         total_earlier: first,

@@ -9,7 +9,12 @@ use plimsoll_model::{Pattern, Suspect};
 
 fn suspects(case: &Case, seed: u64) -> (Vec<Suspect>, plimsoll_attribute::ObjectEvidence) {
     let growth = growth_of(case, seed);
-    let input = Input { growth: &growth, classes: &[], profile: &[], base: Some(&case.folder) };
+    let input = Input {
+        growth: &growth,
+        classes: &[],
+        profile: &[],
+        base: Some(&case.folder),
+    };
     (attribute(&input), corroborate(&growth))
 }
 
@@ -20,14 +25,27 @@ fn check(file: &str, holder: &str, pattern: Pattern) {
         let (suspects, evidence) = suspects(&case, seed);
         let first = suspects.first().unwrap_or_else(|| panic!("{file}: no suspect"));
         let name = first.holder.clone().unwrap_or_default();
-        assert!(name.contains(&case.renamed(holder)), "{file}: holder `{name}`, wanted `{}`", case.renamed(holder));
+        assert!(
+            name.contains(&case.renamed(holder)),
+            "{file}: holder `{name}`, wanted `{}`",
+            case.renamed(holder)
+        );
         assert_eq!(first.pattern, pattern, "{file}: {}", first.explanation);
         if let Some(line) = case.marked_line("HOLDER") {
             let source = first.source.clone().unwrap_or_default();
-            assert!(source.starts_with(&format!("{}:{line}:", case.marked_file)), "{file}: `{source}`, wanted line {line}");
+            assert!(
+                source.starts_with(&format!("{}:{line}:", case.marked_file)),
+                "{file}: `{source}`, wanted line {line}"
+            );
         }
-        assert!(evidence.is_proportional && !evidence.is_bounded, "{file}: {evidence:?}");
-        assert!(!first.remedies.is_empty() && first.retainer_path.len() > 1, "{file}: {first:?}");
+        assert!(
+            evidence.is_proportional && !evidence.is_bounded,
+            "{file}: {evidence:?}"
+        );
+        assert!(
+            !first.remedies.is_empty() && first.retainer_path.len() > 1,
+            "{file}: {first:?}"
+        );
     }
 }
 
@@ -36,7 +54,10 @@ fn check_sound(file: &str) {
     for seed in [3, 42] {
         let case = Case::new(file, seed);
         let (suspects, evidence) = suspects(&case, seed);
-        assert!(evidence.proportional_last < 50.0, "{file}: {evidence:?} {suspects:#?}");
+        assert!(
+            evidence.proportional_last < 50.0,
+            "{file}: {evidence:?} {suspects:#?}"
+        );
         assert!(!evidence.is_proportional, "{file}: {evidence:?}");
     }
 }
@@ -112,7 +133,11 @@ sound! {
 fn two_leaks_are_both_named() {
     let case = Case::new("two_leaks.js", 9);
     let (suspects, _) = suspects(&case, 9);
-    let names: Vec<String> = suspects.iter().take(2).filter_map(|suspect| suspect.holder.clone()).collect();
+    let names: Vec<String> = suspects
+        .iter()
+        .take(2)
+        .filter_map(|suspect| suspect.holder.clone())
+        .collect();
     assert_eq!(names, [case.renamed("$$audit"), case.renamed("$$index")]);
 }
 
@@ -122,6 +147,12 @@ fn a_cache_that_filled_is_named_as_such() {
     let growth = growth_of(&case, 5);
     let evidence = corroborate(&growth);
     assert!(evidence.is_bounded, "{evidence:?}");
-    let filled = growth.holders.iter().find(|holder| holder.trend == plimsoll_heap::Trend::FillsAndStops);
-    assert_eq!(filled.map(|holder| holder.name.clone()), Some(case.renamed("$$cache")));
+    let filled = growth
+        .holders
+        .iter()
+        .find(|holder| holder.trend == plimsoll_heap::Trend::FillsAndStops);
+    assert_eq!(
+        filled.map(|holder| holder.name.clone()),
+        Some(case.renamed("$$cache"))
+    );
 }

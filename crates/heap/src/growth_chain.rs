@@ -52,7 +52,11 @@ pub(crate) fn climb(anatomy: &Anatomy, below: u32) -> Option<Head> {
         last = node;
         at = anatomy.above(node);
     }
-    (count >= period * (REPEATS - 1)).then_some(Head { owner: anatomy.owner(at), first: last, links: count / period })
+    (count >= period * (REPEATS - 1)).then_some(Head {
+        owner: anatomy.owner(at),
+        first: last,
+        links: count / period,
+    })
 }
 
 fn repeats(links: &[Link<'_>], period: usize) -> bool {
@@ -64,6 +68,12 @@ fn repeats(links: &[Link<'_>], period: usize) -> bool {
 
 fn link(anatomy: &Anatomy, node: u32) -> Link<'_> {
     let index = NodeIndex(node);
-    let place = anatomy.edge_between(anatomy.above(node), node).map(|edge| (edge.kind, edge.name));
-    Link { kind: anatomy.graph.kind(index), name: anatomy.graph.name(index), place }
+    let place = anatomy
+        .edge_between(anatomy.above(node), node)
+        .map(|edge| (edge.kind, edge.name));
+    Link {
+        kind: anatomy.graph.kind(index),
+        name: anatomy.graph.name(index),
+        place,
+    }
 }

@@ -7,8 +7,8 @@ use crate::growth_anatomy::{Anatomy, is_context};
 use crate::growth_interval::{Finding, Interval, Place};
 use crate::growth_members::{member_count, table_of};
 use crate::growth_reduce::Reduced;
-use crate::growth_weight::{is_backing, is_learnt};
 use crate::growth_trend::{Step, Trend, judge};
+use crate::growth_weight::{is_backing, is_learnt};
 use crate::holder_path::retainer_path;
 use crate::holder_pile::Pile;
 use crate::holder_place::{Found, Places};
@@ -43,18 +43,39 @@ pub(crate) fn name_holders(
 ) -> Vec<Holder> {
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
-    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs, storages: Vec::new() };
+    let naming = Naming {
+        anatomy,
+        scripts: &scripts,
+        sources: &sources,
+        reduced,
+        intervals,
+        jobs,
+        storages: Vec::new(),
+    };
     let storages = naming.storages();
     let naming = Naming { storages, ..naming };
-    let Some(last) = intervals.last() else { return Vec::new() };
+    let Some(last) = intervals.last() else {
+        return Vec::new();
+    };
     let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
-    let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
+    let worth = last
+        .findings
+        .iter()
+        .filter(|finding| finding.bytes >= enough)
+        .take(NAMED);
     let filled = naming.filled();
     let worth: Vec<&Finding> = worth.chain(&filled).collect();
     let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
     holders.sort_by(|a, b| {
-        let rank = |holder: &Holder| (rank_of(holder.trend), holder.pattern == plimsoll_model::Pattern::Unknown);
-        rank(a).cmp(&rank(b)).then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
+        let rank = |holder: &Holder| {
+            (
+                rank_of(holder.trend),
+                holder.pattern == plimsoll_model::Pattern::Unknown,
+            )
+        };
+        rank(a)
+            .cmp(&rank(b))
+            .then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
     });
     holders.truncate(HOLDERS);
     holders
@@ -99,9 +120,15 @@ impl<'g> Naming<'g> {
         let key = |edge: &crate::Edge<'_>| {
             edge.name == crate::EdgeName::Name("kResourceStore") && graph.kind(edge.to) == NodeKind::Symbol
         };
-        let storages = graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge)));
-        let ways = storages.take(STORAGES).filter_map(|node| self.search().way(node.0, Origin::Package));
-        let mut named: Vec<(Origin, String)> = ways.map(|way| (way.origin, words(graph, &way, None).text)).collect();
+        let storages = graph.nodes().filter(|node| {
+            graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge))
+        });
+        let ways = storages
+            .take(STORAGES)
+            .filter_map(|node| self.search().way(node.0, Origin::Package));
+        let mut named: Vec<(Origin, String)> = ways
+            .map(|way| (way.origin, words(graph, &way, None).text))
+            .collect();
         named.retain(|(_, name)| !name.is_empty());
         named.sort();
         named.into_iter().map(|(_, name)| name).collect()
@@ -109,22 +136,38 @@ impl<'g> Naming<'g> {
 
     /// Collections that grew earlier and no longer do: their last growth, at their place in the latest dump.
     fn filled(&self) -> Vec<Finding> {
-        let Some((last, earlier)) = self.intervals.split_last() else { return Vec::new() };
+        let Some((last, earlier)) = self.intervals.split_last() else {
+            return Vec::new();
+        };
         let grows = |finding: &Finding| last.findings.iter().any(|now| now.owner_id == finding.owner_id);
         let mut filled: Vec<Finding> = Vec::new();
         for (interval, jobs) in earlier.iter().zip(self.jobs) {
-            let worth = interval.findings.iter().filter(|finding| finding.bytes >= FILLED_BYTES_PER_JOB * jobs);
-            filled.extend(worth.filter(|finding| finding.place == Place::Members && !grows(finding)).take(FILLED).cloned());
+            let worth = interval
+                .findings
+                .iter()
+                .filter(|finding| finding.bytes >= FILLED_BYTES_PER_JOB * jobs);
+            filled.extend(
+                worth
+                    .filter(|finding| finding.place == Place::Members && !grows(finding))
+                    .take(FILLED)
+                    .cloned(),
+            );
         }
         let nodes: HashMap<u64, u32> = self
             .anatomy
             .graph
             .nodes()
-            .filter(|node| filled.iter().any(|finding| finding.owner_id == self.anatomy.graph.id(*node)))
+            .filter(|node| {
+                filled
+                    .iter()
+                    .any(|finding| finding.owner_id == self.anatomy.graph.id(*node))
+            })
             .map(|node| (self.anatomy.graph.id(node), node.0))
             .collect();
         filled.retain_mut(|finding| {
-            let Some(node) = nodes.get(&finding.owner_id) else { return false };
+            let Some(node) = nodes.get(&finding.owner_id) else {
+                return false;
+            };
             finding.owner = *node;
             finding.samples = some_members(&self.anatomy.graph, NodeIndex(*node));
             true
@@ -133,11 +176,18 @@ impl<'g> Naming<'g> {
     }
 
     fn places(&self) -> Places<'g> {
-        Places { anatomy: self.anatomy, scripts: self.scripts, sources: self.sources }
+        Places {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+            sources: self.sources,
+        }
     }
 
     fn search(&self) -> Search<'g> {
-        Search { anatomy: self.anatomy, scripts: self.scripts }
+        Search {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+        }
     }
 
     fn named(&self, finding: &Finding) -> Named<'g> {
@@ -145,9 +195,19 @@ impl<'g> Naming<'g> {
         let way = self.way(finding, &pile);
         let is_variable = is_context(&self.anatomy.graph, NodeIndex(finding.owner));
         let slot = slot_name(finding).filter(|_| !is_variable);
-        let words = way.as_ref().map(|way| words(&self.anatomy.graph, way, slot)).unwrap_or_default();
+        let words = way
+            .as_ref()
+            .map(|way| words(&self.anatomy.graph, way, slot))
+            .unwrap_or_default();
         let found = way.as_ref().and_then(|way| self.places().of(way, &words));
-        Named { finding: finding.clone(), way, words, found, pile, members: Vec::new() }
+        Named {
+            finding: finding.clone(),
+            way,
+            words,
+            found,
+            pile,
+            members: Vec::new(),
+        }
     }
 
     fn way(&self, finding: &Finding, pile: &Pile) -> Option<Way<'g>> {
@@ -161,7 +221,10 @@ impl<'g> Naming<'g> {
                 crate::holder_search::variable_of(self.anatomy, self.scripts, context, target)
             });
         }
-        let way = self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)?;
+        let way = self
+            .search()
+            .way(finding.owner, Origin::Runtime)
+            .filter(|way| way.start != Start::Root)?;
         if way.start == Start::Variable && way.origin == Origin::Runtime {
             // A queue inside an iterator or stream of the program is better known by that.
             let own = self.search().way(finding.owner, Origin::Package);
@@ -180,7 +243,11 @@ impl<'g> Naming<'g> {
         let mut merged: Vec<Named<'g>> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for one in named {
-            let name = if one.words.text.is_empty() { format!("#{}{:?}", one.finding.shape, one.finding.place) } else { one.words.text.clone() };
+            let name = if one.words.text.is_empty() {
+                format!("#{}{:?}", one.finding.shape, one.finding.place)
+            } else {
+                one.words.text.clone()
+            };
             match known.get(&name) {
                 Some(at) => merged[*at].members.push(one.finding),
                 None => {
@@ -201,7 +268,13 @@ impl<'g> Naming<'g> {
         let trend = judge(&counts);
         let source = named.found.as_ref().map(|found| found.position().clone());
         let source = source.filter(|position| origin_of(&position.file) != Origin::Runtime);
-        let source = source.or_else(|| named.pile.functions.first().map(|function| function.source.clone()));
+        let source = source.or_else(|| {
+            named
+                .pile
+                .functions
+                .first()
+                .map(|function| function.source.clone())
+        });
         let owner = NodeIndex(named.finding.owner);
         let case = Case {
             anatomy: self.anatomy,
@@ -232,15 +305,23 @@ impl<'g> Naming<'g> {
             type_name: named.pile.type_name.clone(),
             counts: self.counts(&named.finding),
             retained_bytes: self.retained(&named.finding),
+            gained: counts.iter().map(|step| step.count).sum(),
             count_per_job: case.count_per_job,
-            count_per_job_by_interval: counts.iter().map(|step| step.count / step.jobs.max(1.0)).collect(),
+            count_per_job_by_interval: counts
+                .iter()
+                .map(|step| step.count / step.jobs.max(1.0))
+                .collect(),
             bytes_per_job_by_interval: by_interval,
             bytes_per_job: bytes,
             trend,
             pattern: told.pattern,
             explanation: told.explanation,
             remedies: told.remedies,
-            retainer_path: retainer_path(&self.anatomy.graph, named.way.as_ref(), named.finding.samples.first().copied()),
+            retainer_path: retainer_path(
+                &self.anatomy.graph,
+                named.way.as_ref(),
+                named.finding.samples.first().copied(),
+            ),
             functions: named.pile.functions.clone(),
         }
     }
@@ -250,7 +331,13 @@ impl<'g> Naming<'g> {
         let last = self.intervals.len() - 1;
         let step = |at: usize| {
             let (count, bytes) = self.in_interval(at, at == last, all);
-            (Step { count, jobs: self.jobs[at] }, bytes / self.jobs[at].max(1.0))
+            (
+                Step {
+                    count,
+                    jobs: self.jobs[at],
+                },
+                bytes / self.jobs[at].max(1.0),
+            )
         };
         (0..=last).map(step).collect()
     }
@@ -259,7 +346,13 @@ impl<'g> Naming<'g> {
         let by_id = self.same_in(at, all, !is_last);
         let owners = owners(all);
         // Only the largest of very many alike are looked at one by one; their shape has the sum of all.
-        let Some(shape) = self.intervals[at].shapes.get(&all[0].shape).filter(|_| owners >= MANY) else { return by_id };
+        let Some(shape) = self.intervals[at]
+            .shapes
+            .get(&all[0].shape)
+            .filter(|_| owners >= MANY)
+        else {
+            return by_id;
+        };
         if shape.bytes > by_id.1 && by_id.1 > 0.0 {
             return (by_id.0 * shape.bytes / by_id.1, shape.bytes);
         }
@@ -270,14 +363,19 @@ impl<'g> Naming<'g> {
     fn same_in(&self, interval: usize, all: &[&Finding], by_shape: bool) -> (f64, f64) {
         let interval = &self.intervals[interval];
         let same = |finding: &&Finding| {
-            all.iter().any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
+            all.iter()
+                .any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
         };
         let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
         if by_id.1 > 0.0 || !by_shape {
             return by_id;
         }
         let alike = |finding: &&Finding| {
-            !matches!(finding.place, Place::Flock(_)) && all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
+            !matches!(finding.place, Place::Flock(_))
+                && all.iter().any(|one| {
+                    one.shape == finding.shape
+                        && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place)
+                })
         };
         sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
     }
@@ -292,19 +390,38 @@ impl<'g> Naming<'g> {
             return None;
         }
         let words = words(&self.anatomy.graph, &way, None);
-        let source = self.places().of(&way, &Words { property: None, ..words.clone() });
-        Some(Reached { name: words.text, source: source.map(|found| found.position().clone()) })
+        let source = self.places().of(
+            &way,
+            &Words {
+                property: None,
+                ..words.clone()
+            },
+        );
+        Some(Reached {
+            name: words.text,
+            source: source.map(|found| found.position().clone()),
+        })
     }
 
     fn counts(&self, finding: &Finding) -> Vec<Option<u64>> {
         let now = u64::from(member_count(&self.anatomy.graph, NodeIndex(finding.owner)));
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| u64::from(former.members)));
-        before.chain([Some(now)]).map(|count| count.filter(|_| finding.place == Place::Members)).collect()
+        let before = self.reduced.iter().map(|point| {
+            point
+                .by_id(finding.owner_id)
+                .map(|former| u64::from(former.members))
+        });
+        before
+            .chain([Some(now)])
+            .map(|count| count.filter(|_| finding.place == Place::Members))
+            .collect()
     }
 
     fn retained(&self, finding: &Finding) -> Vec<Option<u64>> {
         let now = self.anatomy.retained[finding.owner as usize];
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
+        let before = self
+            .reduced
+            .iter()
+            .map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
         before.chain([Some(now)]).collect()
     }
 }
@@ -323,7 +440,11 @@ fn sum(findings: &[&Finding]) -> (f64, f64) {
 }
 
 fn owners(findings: &[&Finding]) -> u64 {
-    findings.iter().map(|finding| finding.owner_id).collect::<HashSet<_>>().len() as u64
+    findings
+        .iter()
+        .map(|finding| finding.owner_id)
+        .collect::<HashSet<_>>()
+        .len() as u64
 }
 
 /// A few of what a collection holds now, texts and numbers left out where there is something else.
@@ -331,11 +452,26 @@ fn some_members(graph: &Graph, owner: NodeIndex) -> Vec<u32> {
     /// Members looked at.
     const MEMBERS: usize = 16;
     let store = table_of(graph, owner).unwrap_or(owner);
-    let edges = graph.edges(store).filter(|edge| edge.kind != crate::EdgeKind::Weak && !is_learnt(graph, edge.to));
-    let members: Vec<NodeIndex> = edges.map(|edge| edge.to).filter(|to| !is_backing(graph, *to)).take(4 * MEMBERS).collect();
+    let edges = graph
+        .edges(store)
+        .filter(|edge| edge.kind != crate::EdgeKind::Weak && !is_learnt(graph, edge.to));
+    let members: Vec<NodeIndex> = edges
+        .map(|edge| edge.to)
+        .filter(|to| !is_backing(graph, *to))
+        .take(4 * MEMBERS)
+        .collect();
     let is_object = |node: &&NodeIndex| matches!(graph.kind(**node), NodeKind::Object | NodeKind::Closure);
-    let objects: Vec<u32> = members.iter().filter(is_object).map(|node| node.0).take(MEMBERS).collect();
-    if objects.is_empty() { members.into_iter().map(|node| node.0).take(MEMBERS).collect() } else { objects }
+    let objects: Vec<u32> = members
+        .iter()
+        .filter(is_object)
+        .map(|node| node.0)
+        .take(MEMBERS)
+        .collect();
+    if objects.is_empty() {
+        members.into_iter().map(|node| node.0).take(MEMBERS).collect()
+    } else {
+        objects
+    }
 }
 
 fn slot_name(finding: &Finding) -> Option<&str> {
@@ -351,7 +487,9 @@ fn holder_type(graph: &Graph, owner: NodeIndex, words: &Words, finding: &Finding
         (_, Place::Flock(_)) => "runtime".to_owned(),
         (NodeKind::Closure, _) => format!("class {}", graph.name(owner)),
         (_, Place::Slot(_)) if is_context(graph, owner) => {
-            finding.samples.first().map_or("variable".to_owned(), |node| graph.name(NodeIndex(*node)).to_owned())
+            finding.samples.first().map_or("variable".to_owned(), |node| {
+                graph.name(NodeIndex(*node)).to_owned()
+            })
         }
         _ => graph.name(owner).trim_start_matches("system / ").to_owned(),
     }

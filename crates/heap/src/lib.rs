@@ -48,7 +48,7 @@ pub use growth::{FunctionSite, Growth, GrowthStudy, Holder, Point, Reached};
 pub use growth_trend::Trend;
 pub use growth_types::TypeGrowth;
 pub use holder_script::Origin;
-pub use source::{NoSources, Position, SourceLookup};
 pub use retainers::{ShortestPaths, describe_node, describe_step};
 pub use retaining::RetainingEdges;
+pub use source::{NoSources, Position, SourceLookup};
 pub use types::{Summary, TypeIndex, TypeRow, Types};

@@ -41,8 +41,21 @@ impl<'s> Scan<'s> {
         let tokens = tokens(source);
         let (partner, opener) = brackets(&tokens);
         let mut line_starts = vec![0];
-        line_starts.extend(source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
-        let mut scan = Scan { source, tokens, partner, opener, line_starts, declarations: Vec::new() };
+        line_starts.extend(
+            source
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1),
+        );
+        let mut scan = Scan {
+            source,
+            tokens,
+            partner,
+            opener,
+            line_starts,
+            declarations: Vec::new(),
+        };
         scan.declare_all();
         scan
     }
@@ -51,7 +64,11 @@ impl<'s> Scan<'s> {
     /// that declares it, else in the scope that begins first.
     pub(crate) fn variable(&self, name: &str, from: Spot) -> Option<Spot> {
         let from = self.offset(from)?;
-        let named = || self.declarations.iter().filter(|declaration| declaration.name == name);
+        let named = || {
+            self.declarations
+                .iter()
+                .filter(|declaration| declaration.name == name)
+        };
         let around = named()
             .filter(|declaration| declaration.scope.start <= from && from < declaration.scope.end)
             .min_by_key(|declaration| (declaration.scope.end - declaration.scope.start, declaration.at));
@@ -84,7 +101,9 @@ impl<'s> Scan<'s> {
                 self.tokens[*at].is(name)
                     && self.tokens[at - 1].is(".")
                     && (self.tokens[at - 2].is("globalThis") || self.tokens[at - 2].is("global"))
-                    && ["=", "??=", "||="].iter().any(|sign| self.tokens[at + 1].is(sign))
+                    && ["=", "??=", "||="]
+                        .iter()
+                        .any(|sign| self.tokens[at + 1].is(sign))
             })
             .map(|at| self.spot(self.tokens[at].start))
     }
@@ -111,11 +130,26 @@ impl<'s> Scan<'s> {
 
     /// Whether a token stands right in the braces of a class.
     fn in_class_body(&self, at: usize) -> bool {
-        let Some(open) = self.opener_of(at).filter(|open| self.tokens[*open].is("{")) else { return false };
-        let modifiers = ["static", "private", "public", "protected", "readonly", "declare", "accessor", "override"];
+        let Some(open) = self.opener_of(at).filter(|open| self.tokens[*open].is("{")) else {
+            return false;
+        };
+        let modifiers = [
+            "static",
+            "private",
+            "public",
+            "protected",
+            "readonly",
+            "declare",
+            "accessor",
+            "override",
+        ];
         let begins = at.checked_sub(1).is_none_or(|before| {
             let token = self.tokens[before];
-            token.is("{") || token.is(";") || token.is("}") || modifiers.contains(&token.text) || self.breaks_line(before)
+            token.is("{")
+                || token.is(";")
+                || token.is("}")
+                || modifiers.contains(&token.text)
+                || self.breaks_line(before)
         });
         begins && self.is_class_brace(open)
     }
@@ -171,7 +205,11 @@ impl<'s> Scan<'s> {
 
     fn declare(&mut self, at: usize, scope: Scope) {
         let token = self.tokens[at];
-        self.declarations.push(Declaration { name: token.text, at: token.start, scope });
+        self.declarations.push(Declaration {
+            name: token.text,
+            at: token.start,
+            scope,
+        });
     }
 
     /// The braces around a token; the whole source where there are none.
@@ -183,12 +221,18 @@ impl<'s> Scan<'s> {
             }
             at = open;
         }
-        Scope { start: 0, end: self.source.len() + 1 }
+        Scope {
+            start: 0,
+            end: self.source.len() + 1,
+        }
     }
 
     fn braces(&self, open: usize) -> Scope {
         let end = self.partner[open].map_or(self.source.len() + 1, |close| self.tokens[close].start + 1);
-        Scope { start: self.tokens[open].start, end }
+        Scope {
+            start: self.tokens[open].start,
+            end,
+        }
     }
 
     /// `a = 1, { b, c: d } = e` after `const`.
@@ -199,7 +243,9 @@ impl<'s> Scan<'s> {
             for name in self.pattern_names(at) {
                 self.declare(name, scope);
             }
-            let Some(comma) = self.end_of_expression(at).filter(|end| self.tokens[*end].is(",")) else { return };
+            let Some(comma) = self.end_of_expression(at).filter(|end| self.tokens[*end].is(",")) else {
+                return;
+            };
             at = comma + 1;
         }
     }
@@ -211,14 +257,17 @@ impl<'s> Scan<'s> {
             return vec![at];
         }
         let opens = token.kind == TokenKind::Sign && matches!(token.text, "{" | "[" | "(");
-        let Some(close) = self.partner[at].filter(|_| opens) else { return Vec::new() };
+        let Some(close) = self.partner[at].filter(|_| opens) else {
+            return Vec::new();
+        };
         (at + 1..close).filter(|name| self.is_bound(*name)).collect()
     }
 
     /// Inside a pattern: a word that is no key, no default value, no type.
     fn is_bound(&self, at: usize) -> bool {
         let (before, after) = (self.tokens[at - 1], self.tokens.get(at + 1));
-        let begins = before.kind == TokenKind::Sign && matches!(before.text, "{" | "[" | "(" | "," | "..." | ":");
+        let begins =
+            before.kind == TokenKind::Sign && matches!(before.text, "{" | "[" | "(" | "," | "..." | ":");
         let is_type = before.is(":") && self.opener_of(at).is_some_and(|open| self.tokens[open].is("("));
         let is_key = after.is_some_and(|token| token.is(":"))
             && self.opener_of(at).is_some_and(|open| self.tokens[open].is("{"));
@@ -258,9 +307,14 @@ impl<'s> Scan<'s> {
         let scope = self.scope_of(at);
         let end = (at..self.tokens.len()).find(|end| {
             let token = self.tokens[*end];
-            token.is("from") || token.is(";") || token.is("(") || *end > at && token.kind == TokenKind::Literal
+            token.is("from")
+                || token.is(";")
+                || token.is("(")
+                || *end > at && token.kind == TokenKind::Literal
         });
-        let Some(end) = end.filter(|end| self.tokens[*end].is("from")) else { return };
+        let Some(end) = end.filter(|end| self.tokens[*end].is("from")) else {
+            return;
+        };
         for name in at + 1..end {
             let renamed = self.tokens[name + 1].is("as");
             if self.tokens[name].is_word() && !renamed && !matches!(self.tokens[name].text, "as" | "type") {
@@ -275,7 +329,9 @@ impl<'s> Scan<'s> {
         const TYPE: usize = 16;
         let mut before = open;
         let close = loop {
-            let Some(at) = before.checked_sub(1).filter(|at| open - at <= TYPE) else { return };
+            let Some(at) = before.checked_sub(1).filter(|at| open - at <= TYPE) else {
+                return;
+            };
             match self.tokens[at].text {
                 ")" if self.tokens[at].kind == TokenKind::Sign => break at,
                 ";" | "{" | "}" | "=" | "=>" | "," | "(" => return,
@@ -284,7 +340,10 @@ impl<'s> Scan<'s> {
         };
         let Some(paren) = self.partner[close] else { return };
         let heads = ["if", "while", "for", "switch", "with"];
-        if paren.checked_sub(1).is_some_and(|at| heads.contains(&self.tokens[at].text)) {
+        if paren
+            .checked_sub(1)
+            .is_some_and(|at| heads.contains(&self.tokens[at].text))
+        {
             return;
         }
         let mut scope = self.braces(open);
@@ -296,7 +355,11 @@ impl<'s> Scan<'s> {
 
     fn declare_parameters_of_arrow(&mut self, arrow: usize) {
         let Some(last) = arrow.checked_sub(1) else { return };
-        let first = if self.tokens[last].is(")") { self.partner[last] } else { Some(last) };
+        let first = if self.tokens[last].is(")") {
+            self.partner[last]
+        } else {
+            Some(last)
+        };
         let Some(first) = first else { return };
         let body = arrow + 1;
         let end = if self.tokens.get(body).is_some_and(|token| token.is("{")) {
@@ -304,7 +367,10 @@ impl<'s> Scan<'s> {
         } else {
             self.end_of_expression(body).map(|end| self.tokens[end].start)
         };
-        let scope = Scope { start: self.tokens[first].start, end: end.unwrap_or(self.source.len() + 1) };
+        let scope = Scope {
+            start: self.tokens[first].start,
+            end: end.unwrap_or(self.source.len() + 1),
+        };
         for name in self.pattern_names(first) {
             self.declare(name, scope);
         }
@@ -347,7 +413,10 @@ impl<'s> Scan<'s> {
     fn spot(&self, offset: usize) -> Spot {
         let line = self.line_starts.partition_point(|start| *start <= offset) - 1;
         let column = self.source[self.line_starts[line]..offset].encode_utf16().count() as u32;
-        Spot { line: line as u32, column }
+        Spot {
+            line: line as u32,
+            column,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Runs a worker under a real Node with names and job counts of its own, and studies its dumps.
 
+#![allow(clippy::unwrap_used)] // a harness: whatever fails here is a failed test
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,7 +45,8 @@ impl Case {
     /// Copies the worker into a folder of its own with every `$$name` renamed by the seed.
     pub fn new(file: &str, seed: u64) -> Self {
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/workers");
-        let folder = std::env::temp_dir().join(format!("plimsoll-workers-{}-{file}-{seed}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("plimsoll-workers-{}-{file}-{seed}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("node_modules/tiny-memo")).unwrap();
         for (shared, to) in [("loop.js", "loop.js"), ("tiny-memo.js", PACKAGE)] {
@@ -81,12 +84,19 @@ impl Case {
     pub fn renamed(&self, text: &str) -> String {
         let mut longest_first: Vec<_> = self.renames.iter().collect();
         longest_first.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
-        longest_first.into_iter().fold(text.to_owned(), |text, (from, to)| text.replace(from.as_str(), to))
+        longest_first
+            .into_iter()
+            .fold(text.to_owned(), |text, (from, to)| {
+                text.replace(from.as_str(), to)
+            })
     }
 
     /// The line (from 1) that carries a mark, if any does.
     pub fn marked_line(&self, mark: &str) -> Option<usize> {
-        self.text.lines().position(|line| line.contains(&format!("// {mark}")) || line.contains(&format!("/* {mark} */"))).map(|at| at + 1)
+        self.text
+            .lines()
+            .position(|line| line.contains(&format!("// {mark}")) || line.contains(&format!("/* {mark} */")))
+            .map(|at| at + 1)
     }
 }
 
@@ -97,10 +107,14 @@ impl Drop for Case {
 }
 
 fn random_name(state: &mut u64, upper: bool) -> String {
-    const SYLLABLES: [&str; 16] =
-        ["ka", "lo", "mi", "ru", "ten", "vo", "shi", "bel", "dro", "fen", "gal", "hux", "jor", "ple", "qui", "zam"];
+    const SYLLABLES: [&str; 16] = [
+        "ka", "lo", "mi", "ru", "ten", "vo", "shi", "bel", "dro", "fen", "gal", "hux", "jor", "ple", "qui",
+        "zam",
+    ];
     let count = 2 + next(state) % 3;
-    let mut name: String = (0..count).map(|_| SYLLABLES[(next(state) % 16) as usize]).collect();
+    let mut name: String = (0..count)
+        .map(|_| SYLLABLES[(next(state) % 16) as usize])
+        .collect();
     if upper {
         name[..1].make_ascii_uppercase();
     }
@@ -119,7 +133,14 @@ pub fn growth_of(case: &Case, seed: u64) -> Growth {
     for jobs in points {
         study.make_room();
         let graph = read(&dumps.join(format!("{jobs}.heapsnapshot")));
-        study.add(Point { label: jobs.to_string(), jobs, ..Point::default() }, graph);
+        study.add(
+            Point {
+                label: jobs.to_string(),
+                jobs,
+                ..Point::default()
+            },
+            graph,
+        );
     }
     study.finish(&Files)
 }
