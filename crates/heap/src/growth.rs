@@ -16,6 +16,7 @@ use crate::growth_reduce::Reduced;
 use crate::growth_trend::Trend;
 use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
+use crate::holder_follow::History;
 use crate::source::{Position, SourceLookup};
 
 /// When a dump was taken.
@@ -177,10 +178,12 @@ impl GrowthStudy {
         let types = crate::growth_types::compare(&self.tables, &self.points);
         let holders = match &self.latest {
             Some(anatomy) if !self.intervals.is_empty() => name_holders(
-                anatomy,
-                &self.reduced,
-                &self.intervals,
-                &jobs,
+                History {
+                    anatomy,
+                    reduced: &self.reduced,
+                    intervals: &self.intervals,
+                    jobs: &jobs,
+                },
                 self.agent_script.as_deref(),
                 sources,
             ),

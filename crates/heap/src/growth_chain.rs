@@ -52,6 +52,12 @@ pub(crate) fn climb(anatomy: &Anatomy, below: u32) -> Option<Head> {
         last = node;
         at = anatomy.above(node);
     }
+    // The first link is like the others, only something else holds it.
+    let (top, expected) = (link(anatomy, at), window[count % period].1);
+    if at != 0 && (top.kind, top.name) == (expected.kind, expected.name) {
+        last = at;
+        at = anatomy.above(at);
+    }
     (count >= period * (REPEATS - 1)).then_some(Head {
         owner: anatomy.owner(at),
         first: last,

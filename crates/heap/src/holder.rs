@@ -1,14 +1,12 @@
 //! From findings to holders with names, positions, patterns and figures.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::growth::{FunctionSite, Holder, Reached};
 use crate::growth_anatomy::{Anatomy, is_context};
-use crate::growth_interval::{Finding, Interval, Place};
-use crate::growth_members::{member_count, table_of};
-use crate::growth_reduce::Reduced;
+use crate::growth_interval::{Finding, Place};
 use crate::growth_trend::{Step, Trend, judge};
-use crate::growth_weight::{is_backing, is_learnt};
+use crate::holder_follow::{History, owners};
 use crate::holder_path::retainer_path;
 use crate::holder_pile::Pile;
 use crate::holder_place::{Found, Places};
@@ -23,47 +21,37 @@ use crate::{Graph, NodeIndex, NodeKind};
 const NAMED: usize = 96;
 /// Growth below this is the runtime's own drift: V8 keeps about as much for a job that keeps nothing.
 const LEAST_BYTES_PER_JOB: f64 = 4.0;
-/// Growth that a collection must have had for it to be named once it has stopped.
-const FILLED_BYTES_PER_JOB: f64 = 50.0;
-/// Collections named that have stopped growing, per interval.
-const FILLED: usize = 8;
-/// Holders alike from which on their number is more than what was looked at.
-const MANY: u64 = 32;
 /// Holders in the answer.
 const HOLDERS: usize = 32;
 
 /// Names the findings of the last interval and follows them through the earlier ones.
 pub(crate) fn name_holders(
-    anatomy: &Anatomy,
-    reduced: &[Reduced],
-    intervals: &[Interval],
-    jobs: &[f64],
+    history: History<'_>,
     agent_script: Option<&str>,
     lookup: &dyn SourceLookup,
 ) -> Vec<Holder> {
+    let Some(last) = history.intervals.last() else {
+        return Vec::new();
+    };
+    let anatomy = history.anatomy;
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
     let naming = Naming {
         anatomy,
         scripts: &scripts,
         sources: &sources,
-        reduced,
-        intervals,
-        jobs,
+        history,
         storages: Vec::new(),
     };
     let storages = naming.storages();
     let naming = Naming { storages, ..naming };
-    let Some(last) = intervals.last() else {
-        return Vec::new();
-    };
-    let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
+    let enough = LEAST_BYTES_PER_JOB * history.jobs.last().copied().unwrap_or(1.0);
     let worth = last
         .findings
         .iter()
         .filter(|finding| finding.bytes >= enough)
         .take(NAMED);
-    let filled = naming.filled();
+    let filled = history.filled();
     let worth: Vec<&Finding> = worth.chain(&filled).collect();
     let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
     holders.sort_by(|a, b| {
@@ -104,9 +92,7 @@ struct Naming<'g> {
     anatomy: &'g Anatomy,
     scripts: &'g Scripts<'g>,
     sources: &'g Sources<'g>,
-    reduced: &'g [Reduced],
-    intervals: &'g [Interval],
-    jobs: &'g [f64],
+    history: History<'g>,
     storages: Vec<String>,
 }
 
@@ -132,47 +118,6 @@ impl<'g> Naming<'g> {
         named.retain(|(_, name)| !name.is_empty());
         named.sort();
         named.into_iter().map(|(_, name)| name).collect()
-    }
-
-    /// Collections that grew earlier and no longer do: their last growth, at their place in the latest dump.
-    fn filled(&self) -> Vec<Finding> {
-        let Some((last, earlier)) = self.intervals.split_last() else {
-            return Vec::new();
-        };
-        let grows = |finding: &Finding| last.findings.iter().any(|now| now.owner_id == finding.owner_id);
-        let mut filled: Vec<Finding> = Vec::new();
-        for (interval, jobs) in earlier.iter().zip(self.jobs) {
-            let worth = interval
-                .findings
-                .iter()
-                .filter(|finding| finding.bytes >= FILLED_BYTES_PER_JOB * jobs);
-            filled.extend(
-                worth
-                    .filter(|finding| finding.place == Place::Members && !grows(finding))
-                    .take(FILLED)
-                    .cloned(),
-            );
-        }
-        let nodes: HashMap<u64, u32> = self
-            .anatomy
-            .graph
-            .nodes()
-            .filter(|node| {
-                filled
-                    .iter()
-                    .any(|finding| finding.owner_id == self.anatomy.graph.id(*node))
-            })
-            .map(|node| (self.anatomy.graph.id(node), node.0))
-            .collect();
-        filled.retain_mut(|finding| {
-            let Some(node) = nodes.get(&finding.owner_id) else {
-                return false;
-            };
-            finding.owner = *node;
-            finding.samples = some_members(&self.anatomy.graph, NodeIndex(*node));
-            true
-        });
-        filled
     }
 
     fn places(&self) -> Places<'g> {
@@ -261,7 +206,7 @@ impl<'g> Naming<'g> {
 
     fn holder(&self, named: &Named<'g>) -> Holder {
         let all: Vec<&Finding> = std::iter::once(&named.finding).chain(&named.members).collect();
-        let steps = self.steps(&all);
+        let steps = self.history.steps(&all);
         let by_interval: Vec<f64> = steps.iter().map(|step| step.1).collect();
         let bytes: f64 = by_interval.last().copied().unwrap_or(0.0);
         let counts: Vec<Step> = steps.iter().map(|step| step.0).collect();
@@ -303,8 +248,8 @@ impl<'g> Naming<'g> {
             source: source.clone(),
             reached_from: self.reached_from(named),
             type_name: named.pile.type_name.clone(),
-            counts: self.counts(&named.finding),
-            retained_bytes: self.retained(&named.finding),
+            counts: self.history.counts(&named.finding),
+            retained_bytes: self.history.retained(&named.finding),
             gained: counts.iter().map(|step| step.count).sum(),
             count_per_job: case.count_per_job,
             count_per_job_by_interval: counts
@@ -324,60 +269,6 @@ impl<'g> Naming<'g> {
             ),
             functions: named.pile.functions.clone(),
         }
-    }
-
-    /// Per interval: objects gained, and bytes gained per job.
-    fn steps(&self, all: &[&Finding]) -> Vec<(Step, f64)> {
-        let last = self.intervals.len() - 1;
-        let step = |at: usize| {
-            let (count, bytes) = self.in_interval(at, at == last, all);
-            (
-                Step {
-                    count,
-                    jobs: self.jobs[at],
-                },
-                bytes / self.jobs[at].max(1.0),
-            )
-        };
-        (0..=last).map(step).collect()
-    }
-
-    fn in_interval(&self, at: usize, is_last: bool, all: &[&Finding]) -> (f64, f64) {
-        let by_id = self.same_in(at, all, !is_last);
-        let owners = owners(all);
-        // Only the largest of very many alike are looked at one by one; their shape has the sum of all.
-        let Some(shape) = self.intervals[at]
-            .shapes
-            .get(&all[0].shape)
-            .filter(|_| owners >= MANY)
-        else {
-            return by_id;
-        };
-        if shape.bytes > by_id.1 && by_id.1 > 0.0 {
-            return (by_id.0 * shape.bytes / by_id.1, shape.bytes);
-        }
-        by_id
-    }
-
-    /// The growth of the same holders in an earlier interval: by identity, else by shape.
-    fn same_in(&self, interval: usize, all: &[&Finding], by_shape: bool) -> (f64, f64) {
-        let interval = &self.intervals[interval];
-        let same = |finding: &&Finding| {
-            all.iter()
-                .any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
-        };
-        let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
-        if by_id.1 > 0.0 || !by_shape {
-            return by_id;
-        }
-        let alike = |finding: &&Finding| {
-            !matches!(finding.place, Place::Flock(_))
-                && all.iter().any(|one| {
-                    one.shape == finding.shape
-                        && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place)
-                })
-        };
-        sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
     }
 
     fn reached_from(&self, named: &Named<'g>) -> Option<Reached> {
@@ -401,76 +292,6 @@ impl<'g> Naming<'g> {
             name: words.text,
             source: source.map(|found| found.position().clone()),
         })
-    }
-
-    fn counts(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = u64::from(member_count(&self.anatomy.graph, NodeIndex(finding.owner)));
-        let before = self.reduced.iter().map(|point| {
-            point
-                .by_id(finding.owner_id)
-                .map(|former| u64::from(former.members))
-        });
-        before
-            .chain([Some(now)])
-            .map(|count| count.filter(|_| finding.place == Place::Members))
-            .collect()
-    }
-
-    fn retained(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = self.anatomy.retained[finding.owner as usize];
-        let before = self
-            .reduced
-            .iter()
-            .map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
-        before.chain([Some(now)]).collect()
-    }
-}
-
-/// Objects and bytes of findings. Several findings of one collection (its members hang from different
-/// anchors) tell its members once each.
-fn sum(findings: &[&Finding]) -> (f64, f64) {
-    let mut counts: HashMap<(u64, &Place), f64> = HashMap::new();
-    let mut bytes = 0.0;
-    for finding in findings {
-        bytes += finding.bytes;
-        let count = counts.entry((finding.owner_id, &finding.place)).or_default();
-        *count = count.max(finding.count);
-    }
-    (counts.values().sum(), bytes)
-}
-
-fn owners(findings: &[&Finding]) -> u64 {
-    findings
-        .iter()
-        .map(|finding| finding.owner_id)
-        .collect::<HashSet<_>>()
-        .len() as u64
-}
-
-/// A few of what a collection holds now, texts and numbers left out where there is something else.
-fn some_members(graph: &Graph, owner: NodeIndex) -> Vec<u32> {
-    /// Members looked at.
-    const MEMBERS: usize = 16;
-    let store = table_of(graph, owner).unwrap_or(owner);
-    let edges = graph
-        .edges(store)
-        .filter(|edge| edge.kind != crate::EdgeKind::Weak && !is_learnt(graph, edge.to));
-    let members: Vec<NodeIndex> = edges
-        .map(|edge| edge.to)
-        .filter(|to| !is_backing(graph, *to))
-        .take(4 * MEMBERS)
-        .collect();
-    let is_object = |node: &&NodeIndex| matches!(graph.kind(**node), NodeKind::Object | NodeKind::Closure);
-    let objects: Vec<u32> = members
-        .iter()
-        .filter(is_object)
-        .map(|node| node.0)
-        .take(MEMBERS)
-        .collect();
-    if objects.is_empty() {
-        members.into_iter().map(|node| node.0).take(MEMBERS).collect()
-    } else {
-        objects
     }
 }
 
