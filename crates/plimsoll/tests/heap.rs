@@ -116,6 +116,17 @@ fn retainers_lead_from_the_root() {
 }
 
 #[test]
+fn queries_name_objects() {
+    let folder = Folder::new();
+    let path = folder.file("a.heapsnapshot", DUMP);
+    let answer = json(&heap(&["query", "--json", text(&path), "type = Job and self > 1 limit 7"], None));
+    assert_eq!((&answer["matched"], answer["objects"].as_array().unwrap().len()), (&40.into(), 7));
+    let output = heap(&["query", text(&path), "size > 1"], None);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("letter 1 of the query: expected a field"));
+}
+
+#[test]
 fn growth_needs_jobs_in_order() {
     let folder = Folder::new();
     let path = folder.file("a.heapsnapshot", DUMP);
