@@ -38,23 +38,32 @@ pub struct Options {
     /// Longer texts are cut to this many bytes (at a character). V8 itself cuts strings at 1,024
     /// characters unless told otherwise, so the default of 4 KiB keeps all that it writes.
     pub text_bytes_limit: usize,
+    /// Which texts to keep.
+    pub texts: TextsKept,
+}
+
+/// Which texts of a dump to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextsKept {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that name types or say which edges hold; the others read as empty. A dump of mostly
+    /// strings then takes little memory.
+    TypeNames,
 }
 
 impl Options {
-    /// For questions that show no texts of the program's: enough for names of types and labels of
-    /// edges, the longest of which are V8's on entries of a `WeakMap`.
+    /// For questions about types alone. V8's names of entries of a `WeakMap` are the longest of the
+    /// labels that matter then, some 100 letters and two type names.
     pub fn names_only() -> Self {
-        Self {
-            text_bytes_limit: 256,
-        }
+        Self { text_bytes_limit: 512, texts: TextsKept::TypeNames }
     }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            text_bytes_limit: 4096,
-        }
+        Self { text_bytes_limit: 4096, texts: TextsKept::All }
     }
 }
 
@@ -83,6 +92,7 @@ pub struct Parser {
     meta: Option<Meta>,
     columns: Columns,
     strings: Strings,
+    texts: TextsKept,
 }
 
 #[derive(Debug)]
@@ -126,6 +136,7 @@ impl Parser {
             meta: None,
             columns: Columns::default(),
             strings: Strings::new(options.text_bytes_limit),
+            texts: options.texts,
         }
     }
 
@@ -155,17 +166,11 @@ impl Parser {
         let Some(meta) = &self.meta else {
             return Err(match self.head.foreign() {
                 Some(foreign) => ParseError::Foreign(foreign),
-                None => ParseError::Truncated {
-                    offset: self.offset,
-                    inside: self.place(),
-                },
+                None => ParseError::Truncated { offset: self.offset, inside: self.place() },
             });
         };
         if !matches!(self.state, State::Done) {
-            return Err(ParseError::Truncated {
-                offset: self.offset,
-                inside: self.place(),
-            });
+            return Err(ParseError::Truncated { offset: self.offset, inside: self.place() });
         }
         self.columns.into_graph(meta, self.strings.into_texts())
     }
@@ -198,7 +203,12 @@ impl Parser {
             (State::Key { .. }, _) => return Err(Fault::new(0, "a key in quotes")),
             (State::Colon, b':') => self.section(),
             (State::Colon, _) => return Err(Fault::new(0, "`:`")),
-            (State::Open(Section::Strings), b'[') => State::Strings,
+            (State::Open(Section::Strings), b'[') => {
+                if self.texts == TextsKept::TypeNames {
+                    self.strings.want(self.columns.type_texts());
+                }
+                State::Strings
+            }
             (State::Open(section), b'[') => State::Numbers(*section, Numbers::default()),
             (State::Open(_), _) => return Err(Fault::new(0, "`[`")),
             (State::AfterValue, b',') => State::Key { after_comma: true },
@@ -269,10 +279,7 @@ impl Parser {
         self.columns.rows(*section, meta, numbers)?;
         if numbers.is_complete() {
             if !numbers.values().is_empty() {
-                return Err(Fault::new(
-                    taken - 1,
-                    "as many numbers as `snapshot.meta` has fields",
-                ));
+                return Err(Fault::new(taken - 1, "as many numbers as `snapshot.meta` has fields"));
             }
             self.state = State::AfterValue;
         }
@@ -317,10 +324,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(at: usize, expected: &str) -> Self {
-        Self {
-            at,
-            expected: expected.to_owned(),
-        }
+        Self { at, expected: expected.to_owned() }
     }
 
     pub(crate) fn owned(at: usize, expected: String) -> Self {

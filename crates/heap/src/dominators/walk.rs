@@ -77,8 +77,7 @@ impl Steps<'_> {
     fn discover(&mut self, node: u32, parent: u32) {
         self.seen.insert(node);
         let range = self.graph.edge_range(NodeIndex(node));
-        self.stack
-            .push((self.walk.order.len() as u32, range.start, range.end));
+        self.stack.push((self.walk.order.len() as u32, range.start, range.end));
         self.walk.order.push(node);
         self.walk.parent.push(parent);
     }
@@ -100,11 +99,7 @@ impl Steps<'_> {
     fn headed(&self) -> BitSet {
         let mut headed = BitSet::with_len(self.graph.kinds.len());
         for node in (0..self.graph.node_count()).filter(|node| !self.seen.contains(*node)) {
-            for edge in self
-                .graph
-                .edge_range(NodeIndex(node))
-                .filter(|edge| self.edges.has(*edge))
-            {
+            for edge in self.graph.edge_range(NodeIndex(node)).filter(|edge| self.edges.has(*edge)) {
                 headed.insert(self.graph.edge_targets[edge as usize]);
             }
         }

@@ -61,9 +61,7 @@ impl Numbers {
             let byte = rest[at];
             let digit = byte.wrapping_sub(b'0');
             if digit < 10 {
-                at += self
-                    .digits(&rest[at..])
-                    .ok_or_else(|| Fault::new(at, "a number below 2^64"))?;
+                at += self.digits(&rest[at..]).ok_or_else(|| Fault::new(at, "a number below 2^64"))?;
                 continue;
             }
             self.expect = match (self.expect, byte) {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_heap::v8::{Options, ParseError, Parser};
-use plimsoll_heap::{Dominators, Graph, Types};
+use plimsoll_heap::{Dominators, Graph, RetainingEdges, Types};
 
 const SUPPORTED: &str =
     "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
@@ -26,21 +26,26 @@ pub struct Dump {
 
 /// Reads a dump and computes dominators; `-` is standard input.
 pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
-    Ok(weigh(read_graph(path, options)?, path))
+    let graph = read_graph(path, options)?;
+    let edges = RetainingEdges::of(&graph);
+    Ok(weigh(graph, edges, path))
 }
 
-/// Computes dominators and names types.
-pub fn weigh(graph: Graph, path: &Path) -> Dump {
+/// The same for questions about nodes alone: names of types are kept, labels of edges are not.
+pub fn read_nodes(path: &Path) -> anyhow::Result<Dump> {
+    let mut graph = read_graph(path, Options::names_only())?;
+    let edges = RetainingEdges::of(&graph);
+    graph.forget_labels();
+    Ok(weigh(graph, edges, path))
+}
+
+fn weigh(graph: Graph, edges: RetainingEdges, path: &Path) -> Dump {
     let progress = Progress::of(path);
     progress.phase("computing retained sizes");
+    let dominators = Dominators::over(&graph, edges);
     let types = Types::of(&graph);
-    let dominators = Dominators::of(&graph);
     progress.clear();
-    Dump {
-        graph,
-        types,
-        dominators,
-    }
+    Dump { graph, types, dominators }
 }
 
 /// Reads a dump; `-` is standard input.
@@ -61,18 +66,13 @@ fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Resu
         let reader = scope.spawn(move || read_pieces(&mut source, &full, &spare));
         let parsed = parse(&pieces, &used, options, progress);
         drop((pieces, used));
-        let read = reader
-            .join()
-            .unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
+        let read = reader.join().unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
         read.map(|()| parsed)
     });
     let parsed = parsed.with_context(|| format!("cannot read `{name}`"))?;
     parsed.map_err(|error| {
-        let hint = if matches!(error, ParseError::Foreign(_)) {
-            format!("; {SUPPORTED}")
-        } else {
-            String::new()
-        };
+        let hint =
+            if matches!(error, ParseError::Foreign(_)) { format!("; {SUPPORTED}") } else { String::new() };
         anyhow::anyhow!("`{name}`: {error}{hint}")
     })
 }
@@ -124,11 +124,8 @@ fn fill(source: &mut dyn Read, piece: &mut [u8]) -> std::io::Result<usize> {
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
-    let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(File::open(path)?)
-    };
+    let mut source: Box<dyn Read + Send> =
+        if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(File::open(path)?) };
     let mut magic = [0; 4];
     let taken = fill(&mut source, &mut magic)?;
     let whole = std::io::Cursor::new(magic[..taken].to_vec()).chain(source);
@@ -148,10 +145,7 @@ struct Progress {
 
 impl Progress {
     fn of(path: &Path) -> Self {
-        let bytes = std::fs::metadata(path)
-            .map(|file| file.len())
-            .ok()
-            .filter(|bytes| *bytes > 0);
+        let bytes = std::fs::metadata(path).map(|file| file.len()).ok().filter(|bytes| *bytes > 0);
         let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr_with_hz(10)
@@ -159,11 +153,8 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         bar.set_draw_target(target);
-        let template = if bytes.is_some() {
-            "{bar:24} {percent:>3}%  {wide_msg}"
-        } else {
-            "{spinner} {wide_msg}"
-        };
+        let template =
+            if bytes.is_some() { "{bar:24} {percent:>3}%  {wide_msg}" } else { "{spinner} {wide_msg}" };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -178,8 +169,7 @@ impl Progress {
     /// Of a compressed file, more comes out than went in: the bar stays full then.
     fn advance(&self, bytes: usize) {
         let full = self.bar.length().unwrap_or(u64::MAX);
-        self.bar
-            .set_position((self.bar.position() + bytes as u64).min(full));
+        self.bar.set_position((self.bar.position() + bytes as u64).min(full));
     }
 
     fn clear(&self) {
