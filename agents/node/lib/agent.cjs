@@ -7,7 +7,6 @@ const threads = require('node:worker_threads');
 const v8 = require('node:v8');
 
 const { PauseBudget } = require('./budget.cjs');
-const { meetLiveEmitters } = require('./attach.cjs');
 const { Capture } = require('./capture.cjs');
 const { Channel } = require('./channel.cjs');
 const { ENVIRONMENT_KEY } = require('./config.cjs');
@@ -59,7 +58,7 @@ class Agent {
     const ownDirectory = path.dirname(__dirname) + path.sep;
     this.channel = new Channel(config.socket, this.guarded((command) => this.obey(command)), () => this.disable());
     const shared = new Shared(config.shared);
-    const memory = new Memory();
+    const memory = new Memory(config.floors);
     const budget = new PauseBudget(config.pauseBudget);
     const counters = new Counters(shared);
     const onMeasured = (run, endedAt, failed, reading) => this.reportJob(run, endedAt, failed, reading);
@@ -98,7 +97,7 @@ class Agent {
     this.hello();
     this.memory.onMajor = (event) => this.reportMajor(event);
     this.emitters.patch();
-    if (this.config.attached) meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
+    if (this.config.attached) require('./attach.cjs').meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
     this.offerApi();
     this.jobs.onFirst = () => this.firstJob();
     process.on('exit', this.onExit);
@@ -177,6 +176,7 @@ class Agent {
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
     this.spikes.settle(false);
+    this.memory.planWindow();
     this.lookForQuiet();
     this.channel.flush();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);

@@ -24,6 +24,8 @@ const LEAST_BYTES_PER_JOB: f64 = 50.0;
 /// The objects' side of the matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Objects<'a> {
+    /// Jobs between the first dump and the last.
+    jobs: u64,
     /// Growth of everything per job between the last two dumps.
     late_bytes_per_job: f64,
     /// The largest holder that goes on growing in proportion to jobs.
@@ -51,10 +53,12 @@ pub fn settle(verdict: Verdict, growth: &Growth) -> Verdict {
 
 impl<'a> Objects<'a> {
     fn of(growth: &'a Growth) -> Option<Self> {
+        let jobs = growth.points.last()?.jobs.saturating_sub(growth.points.first()?.jobs);
         let late_bytes_per_job = *growth.total_bytes_per_job.last()?;
-        let steady = growth.holders.iter().filter(|holder| is_steady(holder));
+        let steady = growth.holders.iter().filter(|holder| is_steady(holder, jobs));
         let filling = |holder: &&Holder| matches!(holder.trend, Trend::FillsAndStops | Trend::Slowing);
         Some(Objects {
+            jobs,
             late_bytes_per_job,
             steady: steady.clone().next(),
             steady_bytes_per_job: steady.map(|holder| holder.bytes_per_job).sum(),
@@ -63,18 +67,20 @@ impl<'a> Objects<'a> {
     }
 }
 
-fn is_steady(holder: &Holder) -> bool {
+fn is_steady(holder: &Holder, jobs: u64) -> bool {
     let rates = &holder.bytes_per_job_by_interval;
     let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
     let most = rates.iter().copied().fold(0.0, f64::max);
-    holder.trend == Trend::Proportional && least > 0.0 && most <= STEADY_RATIO * least && gained(holder) >= FEWEST_MEMBERS
+    holder.trend == Trend::Proportional && least > 0.0 && most <= STEADY_RATIO * least && gained(holder, jobs) >= FEWEST_MEMBERS
 }
 
-/// Members gained from the first dump to the last.
-fn gained(holder: &Holder) -> f64 {
+/// Members gained from the first dump to the last. Chains and lists of the runtime cannot be counted
+/// in the earlier dumps; what they gain per job can.
+fn gained(holder: &Holder, jobs: u64) -> f64 {
     let known = |count: &Option<u64>| count.map(|count| count as f64);
-    let first = holder.counts.first().and_then(known).unwrap_or(0.0);
-    holder.counts.last().and_then(known).map_or(0.0, |last| last - first)
+    let first = holder.counts.first().and_then(known);
+    let last = holder.counts.last().and_then(known);
+    last.zip(first).map_or(holder.count_per_job * jobs as f64, |(last, first)| last - first)
 }
 
 fn confirm(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
@@ -111,7 +117,7 @@ fn decide(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
             verdict.next.clear();
             verdict.reasons.push("the floors alone would not settle it".into());
             verdict.reasons.push(agreement(holder));
-            take_growth(&mut verdict, holder, objects.steady_bytes_per_job);
+            take_growth(&mut verdict, holder, objects);
             verdict
         }
         None if objects.late_bytes_per_job < least && !too_high => bounded(verdict, objects),
@@ -126,7 +132,7 @@ fn doubt(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
         verdict.status = Status::Leaking;
         verdict.reasons.push("most of the growth levelled off, but not all of it".into());
         verdict.reasons.push(agreement(holder));
-        take_growth(&mut verdict, holder, objects.steady_bytes_per_job);
+        take_growth(&mut verdict, holder, objects);
     } else {
         verdict.status = Status::Inconclusive;
         verdict.reasons.push(format!("the floors have levelled off, but {}", agreement(holder)));
@@ -158,13 +164,14 @@ fn agreement(holder: &Holder) -> String {
 }
 
 /// The growth that the objects show, where the floors could give no interval above zero.
-fn take_growth(verdict: &mut Verdict, holder: &Holder, bytes_per_job: f64) {
+fn take_growth(verdict: &mut Verdict, holder: &Holder, objects: &Objects) {
+    let bytes_per_job = objects.steady_bytes_per_job;
     if verdict.bytes_per_job.is_some_and(|bytes| bytes.low > 0.0) {
         return;
     }
     let before = verdict.bytes_per_job.map(|bytes| bytes.estimate);
     // Counts of independent jobs vary as a Poisson count does; 1.96 deviations hold 95 %.
-    let spread = 1.96 / gained(holder).max(1.0).sqrt();
+    let spread = 1.96 / gained(holder, objects.jobs).max(1.0).sqrt();
     let rates = holder.bytes_per_job_by_interval.iter().map(|rate| rate / holder.bytes_per_job);
     let (least, most) = rates.fold((1.0_f64, 1.0_f64), |(least, most), rate| (least.min(rate), most.max(rate)));
     verdict.bytes_per_job = Some(Estimate {
@@ -219,7 +226,8 @@ mod tests {
     }
 
     fn growth(holders: Vec<Holder>, totals: [f64; 2]) -> Growth {
-        Growth { points: vec![Point::default(); 3], holders, total_bytes_per_job: totals.to_vec(), ..Growth::default() }
+        let points = [100, 500, 1000].map(|jobs| Point { jobs, ..Point::default() }).to_vec();
+        Growth { points, holders, total_bytes_per_job: totals.to_vec(), ..Growth::default() }
     }
 
     fn verdict(status: Status, low: f64, high: f64) -> Verdict {

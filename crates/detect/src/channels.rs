@@ -134,7 +134,6 @@ pub(crate) fn fitted_axis(track: &Track, axis: Axis, weights: Option<&[f64]>) ->
     let Some(weights) = weights else {
         return axis_of(blocks, axis);
     };
-    let (jobs, _) = axis_of(blocks, Axis::Jobs);
     let weighted = |row: usize| {
         let count = |class: usize| track.class_counts(class).map_or(0.0, |c| f64::from(c[row]));
         weights
@@ -145,17 +144,19 @@ pub(crate) fn fitted_axis(track: &Track, axis: Axis, weights: Option<&[f64]>) ->
     };
     let places: Vec<f64> = (0..blocks.len()).map(weighted).collect();
     let (mut x, starts) = from_segment_starts(blocks, &places);
-    let (all, all_weighted) = (length(&jobs, &starts), length(&x, &starts));
+    let jobs: Vec<f64> = blocks.iter().map(|b| b.jobs).collect();
+    let (all, all_weighted) = (ends(&jobs, &starts), ends(&places, &starts));
     if all_weighted > 0.0 {
         x.iter_mut().for_each(|x| *x *= all / all_weighted);
     }
     (x, starts)
 }
 
-fn length(x: &[f64], starts: &[bool]) -> f64 {
-    (1..x.len())
-        .filter(|&i| !starts[i])
-        .map(|i| x[i] - x[i - 1])
+/// The last values of all segments together.
+fn ends(values: &[f64], starts: &[bool]) -> f64 {
+    (0..values.len())
+        .filter(|&i| starts.get(i + 1).is_none_or(|start| *start))
+        .map(|i| values[i])
         .sum()
 }
 
@@ -182,6 +183,18 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if y.iter().any(|v| !v.is_finite()) {
         return None;
     }
+    let covariates = covariates(blocks);
+    Some(Series {
+        x,
+        y,
+        starts,
+        covariates,
+        noise_floor,
+    })
+}
+
+/// What else moves the level of a block, where it varies: jobs in flight, backlog, load.
+pub(crate) fn covariates(blocks: &[Block]) -> Vec<Vec<f64>> {
     let mut covariates = Vec::new();
     for values in [
         blocks
@@ -198,13 +211,7 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
     if covariates.len() + 8 > blocks.len() {
         covariates.clear();
     }
-    Some(Series {
-        x,
-        y,
-        starts,
-        covariates,
-        noise_floor,
-    })
+    covariates
 }
 
 fn varies(values: &[f64], share: f64) -> bool {

@@ -8,7 +8,7 @@
 use plimsoll_model::{ClassStatus, Estimate};
 
 use crate::assessment::ClassGrowth;
-use crate::channels::{Fitted, Part, fitted_axis};
+use crate::channels::{Fitted, Part, covariates, fitted_axis};
 use crate::detector::Detector;
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
@@ -24,7 +24,8 @@ pub(crate) struct ClassRows {
     columns: Vec<Vec<f64>>,
     raw: Vec<f64>,
     answer: Vec<f64>,
-    shape: Option<(Vec<f64>, f64)>,
+    /// What else moves the level: shapes and covariates, each with its length before whitening.
+    nuisance: Vec<(Vec<f64>, f64)>,
     segments: usize,
 }
 
@@ -50,15 +51,19 @@ impl ClassRows {
             })
             .collect();
         let levels: Vec<f64> = blocks.iter().map(|b| part.of(b)).collect();
-        let shape = trend.shape.map(|(shape, _)| {
-            let column: Vec<f64> = x.iter().map(|x| shape.at(x / trend.span)).collect();
-            (white(&column), dot(&column, &column).sqrt())
-        });
+        let shapes = trend
+            .shapes
+            .iter()
+            .map(|shape| x.iter().map(|x| shape.at(x / trend.span)).collect());
+        let nuisance = shapes
+            .chain(covariates(blocks))
+            .map(|column: Vec<f64>| (white(&column), dot(&column, &column).sqrt() / noise))
+            .collect();
         ClassRows {
             raw: counts.iter().map(|c| dot(c, c).sqrt() / noise).collect(),
             columns: counts.iter().map(|c| white(c)).collect(),
             answer: white(&levels),
-            shape,
+            nuisance,
             segments: starts.iter().filter(|s| **s).count(),
         }
     }
@@ -166,7 +171,7 @@ impl Problem {
             .collect();
         let mut offset = 0;
         for worker in workers {
-            if let Some((shape, length)) = &worker.shape {
+            for (shape, length) in &worker.nuisance {
                 let mut column = vec![0.0; rows];
                 column[offset..offset + shape.len()].copy_from_slice(shape);
                 columns.push(column);

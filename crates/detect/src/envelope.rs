@@ -15,8 +15,10 @@ pub(crate) struct Low {
 
 /// Stretches kept. 32 hours of hourly lows, or two days of two-hourly ones.
 const LOWS_MAX: usize = 32;
-/// The first length of a stretch: doubled eight times it is an hour.
+/// The first length of a stretch of memory: doubled eight times it is an hour.
 const STRETCH_SECONDS: f64 = 3600.0 / 256.0;
+/// That of descriptors and threads, which no collector lets drift: doubled fourteen times it is an hour.
+const COUNT_STRETCH_SECONDS: f64 = 3600.0 / 16_384.0;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
@@ -40,6 +42,11 @@ impl Default for Envelope {
 }
 
 impl Envelope {
+    /// An envelope of something that is counted, fine enough for a run of a few seconds.
+    pub fn of_counts() -> Self {
+        Envelope { stretch_seconds: COUNT_STRETCH_SECONDS, ..Envelope::default() }
+    }
+
     pub fn push(&mut self, at_seconds: f64, jobs: f64, value: f64, segment: u32) {
         if self.readings == 0 {
             self.start_seconds = at_seconds;

@@ -55,6 +55,19 @@ impl Shape {
         }
     }
 
+    /// What a fit pays in log-likelihood for using the shape: one for its height (Akaike, 1974), and more
+    /// the more places it was tried at, since some place always fits the noise. A fill that would take
+    /// longer than the record pays most: it is nearly a straight line.
+    pub fn price(self) -> f64 {
+        match self {
+            Shape::Saturating(tau) if tau > 1.5 => 2.5,
+            Shape::Saturating(tau) if tau > 0.7 => 1.5,
+            Shape::Saturating(_) | Shape::Logarithmic(_) => 1.0,
+            Shape::Ramp(_) => 2.0,
+            Shape::Step(_) => 3.0,
+        }
+    }
+
     pub fn height(self) -> Height {
         match self {
             Shape::Saturating(_) | Shape::Logarithmic(_) => Height::Positive,

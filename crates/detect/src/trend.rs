@@ -25,8 +25,8 @@ pub(crate) struct Trend {
     pub high: f64,
     /// Lower end of growth that holds at every look at once.
     pub guarded_low: f64,
-    /// The best shape and its height, if one is needed to explain the series.
-    pub shape: Option<(Shape, f64)>,
+    /// The shapes of the best fit.
+    pub shapes: Vec<Shape>,
     /// Log-likelihood of the best fit, to compare axes.
     pub likelihood: f64,
     pub correlation: f64,
@@ -68,7 +68,7 @@ const FALSE_ALARM: f64 = 0.002;
 struct Candidate {
     growth: f64,
     error: f64,
-    /// Log-likelihood less one for each shape (Akaike).
+    /// Log-likelihood less the price of each shape.
     score: f64,
     freedom: f64,
     shapes: Vec<(usize, f64)>,
@@ -108,7 +108,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
 fn correlations(rows: usize) -> &'static [f64] {
     match rows {
         0..8 => &CORRELATIONS[..1],
-        8..16 => &CORRELATIONS[..5],
+        8..12 => &CORRELATIONS[..5],
         _ => &CORRELATIONS,
     }
 }
@@ -200,7 +200,8 @@ fn candidates(
             .zip(heights)
             .all(|(&s, height)| frame.shapes[s].height() == Height::Either || *height >= 0.0);
         let pairs = shapes.iter().copied().zip(heights.iter().copied()).collect();
-        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian))
+        let price = shapes.iter().map(|&s| frame.shapes[s].price()).sum();
+        sensible.then(|| candidate(&solution, pairs, rows, freedom, noise_floor, jacobian, price))
     };
     let mut all: Vec<Candidate> = try_shapes(&[]).into_iter().collect();
     all.extend((0..frame.shapes.len()).filter_map(|s| try_shapes(&[s])));
@@ -258,6 +259,7 @@ fn candidate(
     freedom: f64,
     noise_floor: f64,
     jacobian: f64,
+    price: f64,
 ) -> Candidate {
     let square = solution.residual_square + NOISE_PRIOR_ROWS * noise_floor * noise_floor;
     let variance = square / (freedom + NOISE_PRIOR_ROWS);
@@ -267,7 +269,7 @@ fn candidate(
     Candidate {
         growth: solution.coefficient[0],
         error: (variance * solution.spread[0]).sqrt(),
-        score: likelihood - shapes.len() as f64,
+        score: likelihood - price,
         freedom: freedom + NOISE_PRIOR_ROWS,
         shapes,
         restricted,
@@ -333,6 +335,34 @@ fn summarize(
         weight_sum += weight;
         growth_sum += weight * candidate.growth;
     }
+    if std::env::var_os("DBG").is_some() {
+        eprintln!(
+            "--- rows {} span {:.0} best r {correlation} {:?} growth {:.3} err {:.3} score {:.1}",
+            series.x.len(),
+            frame.span,
+            best.shapes
+                .iter()
+                .map(|s| (frame.shapes[s.0], s.1))
+                .collect::<Vec<_>>(),
+            best.growth / frame.span,
+            best.error / frame.span,
+            best.score
+        );
+        for (r, c) in every() {
+            let b = own_best(r) - c.score;
+            if b < NEARLY_AS_WELL {
+                eprintln!(
+                    "   {r} -{b:.2} {:?} growth {:.3} err {:.3}",
+                    c.shapes
+                        .iter()
+                        .map(|s| (frame.shapes[s.0], s.1))
+                        .collect::<Vec<_>>(),
+                    c.growth / frame.span,
+                    c.error / frame.span
+                );
+            }
+        }
+    }
     let noise = noise_of(series, frame, correlation, best);
     let end = Series::len_of_longest(series);
     let shape_growth: f64 = best
@@ -350,7 +380,7 @@ fn summarize(
         low: low / frame.span,
         high: high / frame.span,
         guarded_low: guarded_low / frame.span,
-        shape: best.shapes.first().map(|(s, height)| (frame.shapes[*s], *height)),
+        shapes: best.shapes.iter().map(|(s, _)| frame.shapes[*s]).collect(),
         likelihood: best.score,
         correlation,
         noise,

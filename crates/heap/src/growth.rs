@@ -81,8 +81,10 @@ pub struct Holder {
     pub counts: Vec<Option<u64>>,
     /// Retained bytes at each point, where the holder was there.
     pub retained_bytes: Vec<Option<u64>>,
-    /// Objects gained per job, first to last and in the last interval.
+    /// Objects gained per job in the last interval.
     pub count_per_job: f64,
+    /// Objects gained per job in each interval.
+    pub count_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in each interval.
     pub bytes_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in the last interval.
@@ -117,6 +119,16 @@ pub struct FunctionSite {
     pub name: String,
     /// Where it is written.
     pub source: Position,
+}
+
+impl Holder {
+    /// What to do if the pattern turns out to be another than the dumps alone show.
+    pub fn remedies_for(&self, pattern: Pattern) -> Vec<String> {
+        if pattern == self.pattern {
+            return self.remedies.clone();
+        }
+        crate::pattern_remedy::remedies(pattern, &self.name, None)
+    }
 }
 
 impl GrowthStudy {

@@ -15,12 +15,23 @@ pub(crate) struct Anatomy {
     pub(crate) order: Vec<u32>,
     /// Retained bytes that count.
     pub(crate) retained: Vec<u64>,
+    /// Per node: its number in a walk down the dominator tree, and the number after its subtree.
+    span: Vec<(u32, u32)>,
 }
 
 impl Anatomy {
     pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
-        let (idom, order) = dominators.into_tree();
-        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new() };
+        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
+        let mut idom = vec![0u32; order.len()];
+        for &node in &order {
+            idom[node as usize] = dominators.immediate_dominator(NodeIndex(node)).map_or(0, |above| above.0);
+        }
+        let mut span = vec![(0, 0); order.len()];
+        for (position, (node, subtree)) in dominators.preorder().enumerate() {
+            span[node.0 as usize] = (position as u32, position as u32 + subtree);
+        }
+        drop(dominators);
+        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
     }
@@ -101,6 +112,12 @@ impl Anatomy {
             .take_while(|at| *at != 0)
     }
 
+    /// Whether every way to `node` leads through `holder`.
+    pub(crate) fn dominates(&self, holder: u32, node: u32) -> bool {
+        let (from, to) = self.span[holder as usize];
+        (from..to).contains(&self.span[node as usize].0)
+    }
+
     /// The edge by which one node holds another directly, the most telling kind first.
     pub(crate) fn edge_between(&self, from: u32, to: u32) -> Option<Edge<'_>> {
         self.graph
@@ -165,4 +182,28 @@ pub(crate) fn script_name(graph: &Graph, closure: NodeIndex) -> Option<&str> {
         .find(|edge| matches!(edge.name, EdgeName::Name("script_or_debug_info" | "script")))
         .map(|edge| graph.name(edge.to))
         .filter(|name| !name.is_empty() && !name.starts_with("system / "))
+}
+
+/// The variable that an edge out of a context stands for. V8 names the variables of functions and
+/// modules; those of blocks are hidden slots, whose names stand in the scope info in the same order.
+pub(crate) fn variable_name<'g>(graph: &'g Graph, context: NodeIndex, edge: &Edge<'g>) -> Option<&'g str> {
+    match (edge.kind, edge.name) {
+        (EdgeKind::Context, EdgeName::Name(name)) => Some(name),
+        (EdgeKind::Hidden, EdgeName::Index(slot)) => block_variable(graph, context, slot),
+        _ => None,
+    }
+}
+
+/// Small integers are no nodes and take no slot, so with one among them the order tells no more.
+fn block_variable(graph: &Graph, context: NodeIndex, slot: u32) -> Option<&str> {
+    let hidden = |node: NodeIndex| graph.edges(node).filter(|edge| edge.kind == EdgeKind::Hidden);
+    let info = graph.edges(context).find(|edge| edge.name == EdgeName::Name("scope_info"))?.to;
+    let names: Vec<&str> = hidden(info)
+        .filter(|edge| graph.kind(edge.to) == NodeKind::String)
+        .map(|edge| graph.name(edge.to))
+        .collect();
+    let slots = hidden(context).count();
+    let first = hidden(context).map(|edge| edge.name).position(|name| name == EdgeName::Index(slot))?;
+    // As many names as slots, or a lone name, leave no doubt.
+    (slots == names.len() || names.len() == 1).then(|| names.get(first).copied())?
 }

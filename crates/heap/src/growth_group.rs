@@ -8,7 +8,7 @@ use crate::growth_interval::{Finding, Later, Place, shape};
 use crate::growth_members::{member_count, members_where};
 use crate::growth_reduce::{flock_key, is_synthetic};
 use crate::growth_weight::is_backing;
-use crate::{Edge, EdgeKind, EdgeName, NodeIndex, NodeKind};
+use crate::{Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
 
 /// Properties that an object must have gained to count as a dictionary rather than a record.
 const DICTIONARY_GAIN: i64 = 3;
@@ -19,8 +19,10 @@ const SAMPLES: usize = 48;
 type Spot = (u32, Place);
 
 /// Shares the new objects `tops` below `anchor` out among the places that hold them.
-pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32]) -> Vec<Finding> {
+/// `own_bytes` is what the anchor gained, net: more cannot hang from places whose past is unknown.
+pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32], own_bytes: f64) -> Vec<Finding> {
     let mut sharing = Sharing::new(later, anchor, tops);
+    sharing.own_bytes = own_bytes;
     sharing.give_to_collections();
     sharing.spread();
     sharing.give_rest_by_component();
@@ -30,6 +32,7 @@ pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32]) -> Ve
 struct Sharing<'l, 'a> {
     later: &'l Later<'a>,
     anchor: u32,
+    own_bytes: f64,
     tops: &'l [u32],
     /// Per top: places of old objects that hold it.
     spots: Vec<Vec<Spot>>,
@@ -44,6 +47,7 @@ impl<'l, 'a> Sharing<'l, 'a> {
         let mut sharing = Sharing {
             later,
             anchor,
+            own_bytes: 0.0,
             tops,
             spots: vec![Vec::new(); tops.len()],
             siblings: Vec::new(),
@@ -137,14 +141,18 @@ impl<'l, 'a> Sharing<'l, 'a> {
         }
         for part in parts.into_values() {
             let spot = self.best_spot(&part);
+            let flock = self.flock(&part);
             for at in part {
-                let fallback = || (self.anchor, self.flock(self.tops[at]));
+                let fallback = || (self.anchor, flock.clone());
                 self.given[at] = Some(spot.clone().unwrap_or_else(fallback));
             }
         }
     }
 
     fn best_spot(&self, part: &[usize]) -> Option<Spot> {
+        if is_synthetic(self.later.anatomy, self.anchor) {
+            return None;
+        }
         let mut cover: BTreeMap<(bool, u32), (usize, Place)> = BTreeMap::new();
         for at in part {
             for (owner, place) in &self.spots[*at] {
@@ -155,12 +163,17 @@ impl<'l, 'a> Sharing<'l, 'a> {
         cover.into_iter().next().map(|((_, owner), (_, place))| (owner, place))
     }
 
-    fn flock(&self, top: u32) -> Place {
-        if is_synthetic(self.later.anatomy, self.anchor) {
-            Place::Flock(self.later.anatomy.graph.name(NodeIndex(top)).to_owned())
-        } else {
-            Place::Slot(String::new())
+    /// Below a root of the runtime: everything around open handles together, other things by type.
+    fn flock(&self, part: &[usize]) -> Place {
+        let anatomy = self.later.anatomy;
+        if !is_synthetic(anatomy, self.anchor) {
+            return Place::Slot(String::new());
         }
+        let tops = || part.iter().map(|at| NodeIndex(self.tops[*at]));
+        if tops().any(|top| is_wrapped(&anatomy.graph, top)) {
+            return Place::Flock(HANDLES.to_owned());
+        }
+        Place::Flock(tops().next().map(|top| anatomy.graph.name(top).to_owned()).unwrap_or_default())
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -174,7 +187,71 @@ impl<'l, 'a> Sharing<'l, 'a> {
             });
             groups[number].1.push(self.tops[at]);
         }
-        groups.into_iter().filter_map(|((owner, place), tops)| finding(self.later, owner, place, &tops)).collect()
+        let finding = |((owner, place), tops): (Spot, Vec<u32>)| self.finding(owner, place, &tops);
+        groups.into_iter().filter_map(finding).collect()
+    }
+
+    fn finding(&self, owner: u32, place: Place, tops: &[u32]) -> Option<Finding> {
+        let later = self.later;
+        let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
+        let net = match &place {
+            Place::Members => net_of_members(later, owner, fresh).or_else(|| self.net_of_last_link(tops, fresh))?,
+            Place::Slot(name) => self.net_of_slot(owner, name, tops, fresh),
+            Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
+        };
+        let anatomy = later.anatomy;
+        let head = match &place {
+            Place::Slot(_) => climb(anatomy, tops[0]),
+            _ => None,
+        };
+        let (holder, place) = match head {
+            Some(head) if later.old[head.first as usize] => (head.owner, slot_between(later, &head, place)),
+            _ => (owner, place),
+        };
+        (net.bytes > 0.0).then(|| Finding {
+            owner: holder,
+            owner_id: anatomy.graph.id(NodeIndex(holder)),
+            place,
+            bytes: net.bytes,
+            count: net.gained,
+            arrived: net.arrived,
+            left: net.arrived - net.gained,
+            shape: shape(anatomy, holder),
+            samples: samples(later, tops),
+        })
+    }
+
+    /// As many members as before, yet far more hangs from them: a chain whose latest link replaces the last.
+    fn net_of_last_link(&self, tops: &[u32], fresh: u64) -> Option<Net> {
+        let gained = chain_below(self.later, tops) as f64;
+        let bytes = self.own_bytes.min(fresh as f64);
+        (gained > 0.0 && 2.0 * bytes >= fresh as f64).then_some(Net { bytes, gained, arrived: gained })
+    }
+
+    /// What hangs in a slot now, less what hung there before.
+    fn net_of_slot(&self, owner: u32, name: &str, tops: &[u32], fresh: u64) -> Net {
+        let anatomy = self.later.anatomy;
+        let before = self.later.earlier.slot_bytes(anatomy.graph.id(NodeIndex(owner)), name);
+        let now: u64 = tops.iter().map(|top| anatomy.retained[*top as usize]).sum();
+        let bytes = match before {
+            Some(before) if tops.len() == 1 => now.saturating_sub(before).min(fresh) as f64,
+            Some(before) => (now.saturating_sub(before).min(fresh) as f64).min(self.own_bytes),
+            None => self.own_bytes.min(fresh as f64),
+        };
+        let links = if tops.len() > 1 { tops.len() } else { heavy_path(self.later, tops[0]).len() };
+        let gained = if fresh > 0 { links as f64 * bytes / fresh as f64 } else { 0.0 };
+        Net { bytes, gained, arrived: gained }
+    }
+}
+
+/// Name of the flock of open handles with all that hangs from them.
+const HANDLES: &str = "open handles";
+
+/// An object with a native counterpart, or that counterpart.
+fn is_wrapped(graph: &Graph, node: NodeIndex) -> bool {
+    match graph.kind(node) {
+        NodeKind::Native | NodeKind::Synthetic => graph.name(node).starts_with("Node / "),
+        _ => graph.edges(node).any(|edge| edge.name == EdgeName::Name("javascript_to_native")),
     }
 }
 
@@ -213,43 +290,6 @@ fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
     }
 }
 
-fn finding(later: &Later<'_>, owner: u32, place: Place, tops: &[u32]) -> Option<Finding> {
-    let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
-    let mut moved = (0.0, 0.0);
-    let (bytes, count) = match &place {
-        Place::Members => {
-            let net = net_of_members(later, owner, fresh)?;
-            moved = (net.arrived, net.arrived - net.gained);
-            (net.bytes, net.gained)
-        }
-        Place::Slot(name) => net_of_slot(later, owner, name, tops, fresh),
-        Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
-    };
-    let anatomy = later.anatomy;
-    let head = match &place {
-        Place::Slot(_) => climb(anatomy, tops[0]),
-        _ => None,
-    };
-    let (holder, place) = match head {
-        Some(head) if later.old[head.first as usize] => (head.owner, slot_between(later, &head, place)),
-        _ => (owner, place),
-    };
-    let samples = samples(later, tops);
-    let owner_id = anatomy.graph.id(NodeIndex(holder));
-    let shape = shape(anatomy, holder);
-    (bytes > 0.0).then_some(Finding {
-        owner: holder,
-        owner_id,
-        place,
-        bytes,
-        count,
-        arrived: moved.0,
-        left: moved.1,
-        shape,
-        samples,
-    })
-}
-
 fn slot_between(later: &Later<'_>, head: &crate::growth_chain::Head, fallback: Place) -> Place {
     let above = later.anatomy.above(head.first);
     match later.anatomy.edge_between(above, head.first).map(|edge| edge.name) {
@@ -278,41 +318,73 @@ fn net_of_members(later: &Later<'_>, owner: u32, fresh: u64) -> Option<Net> {
     Some(Net { bytes: fresh as f64 * (gained / arrived).min(1.0), gained, arrived: arrived.max(gained) })
 }
 
-/// What hangs in a slot now, less what hung there before.
-fn net_of_slot(later: &Later<'_>, owner: u32, name: &str, tops: &[u32], fresh: u64) -> (f64, f64) {
-    let anatomy = later.anatomy;
-    let before = later.earlier.slot_bytes(anatomy.graph.id(NodeIndex(owner)), name).unwrap_or(0);
-    let now: u64 = tops.iter().map(|top| anatomy.retained[*top as usize]).sum();
-    let bytes = now.saturating_sub(before).min(fresh) as f64;
-    let links = if tops.len() > 1 { tops.len() } else { heavy_path(later, tops[0]).len() };
-    let share = if fresh > 0 { bytes / fresh as f64 } else { 0.0 };
-    (bytes, links as f64 * share)
+/// What a synthetic root holds of some types now, less what it held before.
+fn net_of_flock(later: &Later<'_>, owner: u32, tops: &[u32], fresh: u64) -> Option<Net> {
+    let mut types: BTreeMap<(u64, u64), bool> = BTreeMap::new();
+    for top in tops {
+        let managed = !is_machinery(later, *top);
+        types.insert(flock_key(later.anatomy, owner, *top), managed);
+    }
+    let (mut bytes, mut gained, mut of_native) = (0, 0, 0);
+    for (key, managed) in types {
+        let (now, before) = (later.flock_now(key), later.earlier.flock(key));
+        bytes += now.bytes.saturating_sub(before.bytes);
+        let more = now.count.saturating_sub(before.count);
+        let most = if managed { &mut gained } else { &mut of_native };
+        *most = more.max(*most);
+    }
+    let bytes = bytes.min(fresh) as f64;
+    let gained = match (gained, of_native) {
+        // As many as before, and yet more hangs from them: a chain whose latest link replaces the last.
+        (0, 0) => chain_below(later, tops) as f64,
+        (0, native) => native as f64,
+        (gained, _) => gained as f64,
+    };
+    (gained > 0.0).then_some(Net { bytes, gained, arrived: gained })
 }
 
-/// What a synthetic root holds of one type now, less what it held before.
-fn net_of_flock(later: &Later<'_>, owner: u32, tops: &[u32], fresh: u64) -> Option<(f64, f64)> {
-    let key = flock_key(later.anatomy, owner, tops[0]);
-    let (now, before) = (later.flock_now(key), later.earlier.flock(key));
-    let count = now.count.checked_sub(before.count).filter(|count| *count > 0)?;
-    let bytes = now.bytes.saturating_sub(before.bytes).min(fresh) as f64;
-    Some((bytes, count as f64))
+/// Links of the longest new chain among some new objects.
+fn chain_below(later: &Later<'_>, tops: &[u32]) -> usize {
+    /// Shorter than this it is no chain.
+    const LINKS: usize = 8;
+    let heaviest = tops.iter().max_by_key(|top| later.fresh_bytes[**top as usize]);
+    heaviest.map_or(0, |top| chain_links(later, *top).len()).checked_sub(LINKS).map_or(0, |more| more + LINKS)
+}
+
+/// New objects of the most frequent type down the heaviest way.
+fn chain_links(later: &Later<'_>, top: u32) -> Vec<u32> {
+    let graph = &later.anatomy.graph;
+    let type_of = |at: &u32| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at)));
+    let way: Vec<u32> = heavy_way(later, top).collect();
+    let mut counts = HashMap::new();
+    for at in &way {
+        *counts.entry(type_of(at)).or_insert(0usize) += 1;
+    }
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name);
+    way.into_iter().filter(|at| Some(type_of(at)) == most).collect()
 }
 
 /// New objects of one type down the heaviest way: the links of a chain.
 fn heavy_path(later: &Later<'_>, top: u32) -> Vec<u32> {
     let graph = &later.anatomy.graph;
     let name = (graph.kind(NodeIndex(top)), graph.name(NodeIndex(top)));
+    heavy_way(later, top).filter(|at| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at))) == name).collect()
+}
+
+fn heavy_way<'l>(later: &'l Later<'_>, top: u32) -> impl Iterator<Item = u32> + 'l {
     std::iter::successors(Some(top), |at| {
         Some(later.heavy[*at as usize]).filter(|next| *next != crate::growth_anatomy::NONE)
     })
-    .filter(|at| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at))) == name)
-    .collect()
 }
 
 /// Evenly spread examples; keys are left out where there are values.
 fn samples(later: &Later<'_>, tops: &[u32]) -> Vec<u32> {
     let graph = &later.anatomy.graph;
-    let mut links = if tops.len() > 1 { tops.to_vec() } else { heavy_path(later, tops[0]) };
+    let mut links = match tops {
+        [top] if heavy_path(later, *top).len() > 1 => heavy_path(later, *top),
+        [top] if chain_below(later, tops) > 0 => chain_links(later, *top),
+        _ => tops.to_vec(),
+    };
     links.retain(|node| !is_backing(graph, NodeIndex(*node)));
     let is_text = |node: &u32| matches!(graph.kind(NodeIndex(*node)), NodeKind::String | NodeKind::Number);
     if links.iter().any(|node| !is_text(node)) {

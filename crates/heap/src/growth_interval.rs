@@ -103,7 +103,8 @@ impl Interval {
         gross.sort_unstable_by_key(|(bytes, anchor)| (std::cmp::Reverse(*bytes), *anchor));
         let mut findings = Vec::new();
         for (_, anchor) in gross.into_iter().take(ANCHORS) {
-            findings.extend(group_children(&later, anchor, &children[&anchor]));
+            let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
+            findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);

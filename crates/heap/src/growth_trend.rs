@@ -12,6 +12,8 @@ pub enum Trend {
     FillsAndStops,
     /// Grew in the last interval only.
     Began,
+    /// Many times more per job in the last interval than before: not in proportion to jobs.
+    Uneven,
     /// Too few objects to tell, or two points only.
     Unclear,
 }
@@ -37,6 +39,9 @@ impl Step {
 const SLOWING_SHARE: f64 = 0.6;
 /// Below this share it has stopped: what goes on is replacement and noise.
 const STOPPED_SHARE: f64 = 0.15;
+/// Beyond this share of the earlier rate it follows something other than jobs (a sweep once a second,
+/// a pool that opens late). Pinned by `growth_that_jumps_is_uneven`.
+const UNEVEN_SHARE: f64 = 3.0;
 /// Standard deviations (of Poisson counts) by which the last rate must be lower. With three, one
 /// leak in seven hundred that some jobs cause at random would be called slowing.
 const DEVIATIONS: f64 = 3.0;
@@ -58,14 +63,18 @@ pub(crate) fn judge(steps: &[Step]) -> Trend {
     if before.count < 1.0 {
         return Trend::Began;
     }
+    if share > UNEVEN_SHARE && is_lower(before, *last) {
+        return Trend::Uneven;
+    }
     if share >= SLOWING_SHARE || !is_lower(*last, before) {
         return if last.count <= 0.0 { Trend::FillsAndStops } else { Trend::Proportional };
     }
     if share < STOPPED_SHARE { Trend::FillsAndStops } else { Trend::Slowing }
 }
 
+/// Whether `last` has a rate that is lower beyond chance.
 fn is_lower(last: Step, before: Step) -> bool {
-    let variance = before.count / before.jobs.max(1.0).powi(2) + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
+    let variance = before.count.max(1.0) / before.jobs.max(1.0).powi(2) + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
     before.rate() - last.rate() > DEVIATIONS * variance.sqrt()
 }
 
@@ -83,7 +92,6 @@ mod tests {
         check(&[(180.0, 180.0), (180.0, 180.0)], Trend::Proportional);
         check(&[(90.0, 180.0), (75.0, 180.0)], Trend::Proportional);
         check(&[(12.0, 180.0), (6.0, 180.0)], Trend::Proportional);
-        check(&[(100.0, 180.0), (900.0, 180.0)], Trend::Proportional);
     }
 
     #[test]
@@ -91,6 +99,13 @@ mod tests {
         check(&[(6000.0, 9000.0), (0.0, 9000.0)], Trend::FillsAndStops);
         check(&[(6000.0, 9000.0), (500.0, 9000.0)], Trend::FillsAndStops);
         check(&[(6000.0, 9000.0), (3000.0, 9000.0)], Trend::Slowing);
+    }
+
+    #[test]
+    fn growth_that_jumps_is_uneven() {
+        check(&[(393.0, 675.0), (2472.0, 675.0)], Trend::Uneven);
+        check(&[(100.0, 180.0), (220.0, 180.0)], Trend::Proportional);
+        check(&[(2.0, 180.0), (7.0, 180.0)], Trend::Proportional);
     }
 
     #[test]

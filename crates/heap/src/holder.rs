@@ -1,6 +1,6 @@
 //! From findings to holders with names, positions, patterns and figures.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::growth::{FunctionSite, Holder, Reached};
 use crate::growth_anatomy::{Anatomy, is_context};
@@ -36,7 +36,9 @@ pub(crate) fn name_holders(
 ) -> Vec<Holder> {
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
-    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs };
+    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs, storages: Vec::new() };
+    let storages = naming.storages();
+    let naming = Naming { storages, ..naming };
     let Some(last) = intervals.last() else { return Vec::new() };
     let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
     let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
@@ -52,7 +54,7 @@ pub(crate) fn name_holders(
 fn rank_of(trend: Trend) -> u8 {
     match trend {
         Trend::Proportional => 0,
-        Trend::Slowing | Trend::Unclear | Trend::Began => 1,
+        Trend::Slowing | Trend::Uneven | Trend::Unclear | Trend::Began => 1,
         Trend::FillsAndStops => 2,
     }
 }
@@ -75,9 +77,27 @@ struct Naming<'g> {
     reduced: &'g [Reduced],
     intervals: &'g [Interval],
     jobs: &'g [f64],
+    storages: Vec<String>,
 }
 
+/// Async storages named: there are few in any program.
+const STORAGES: usize = 4;
+
 impl<'g> Naming<'g> {
+    /// Variables of the program that hold an AsyncLocalStorage: objects with the key of its stores.
+    fn storages(&self) -> Vec<String> {
+        let graph = &self.anatomy.graph;
+        let key = |edge: &crate::Edge<'_>| {
+            edge.name == crate::EdgeName::Name("kResourceStore") && graph.kind(edge.to) == NodeKind::Symbol
+        };
+        let storages = graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge)));
+        let ways = storages.take(STORAGES).filter_map(|node| self.search().way(node.0, Origin::Package));
+        let mut named: Vec<(Origin, String)> = ways.map(|way| (way.origin, words(graph, &way, None).text)).collect();
+        named.retain(|(_, name)| !name.is_empty());
+        named.sort();
+        named.into_iter().map(|(_, name)| name).collect()
+    }
+
     fn places(&self) -> Places<'g> {
         Places { anatomy: self.anatomy, scripts: self.scripts, sources: self.sources }
     }
@@ -107,19 +127,30 @@ impl<'g> Naming<'g> {
                 crate::holder_search::variable_of(self.anatomy, self.scripts, context, target)
             });
         }
-        self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)
+        let way = self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)?;
+        if way.start == Start::Variable && way.origin == Origin::Runtime {
+            // A queue inside an iterator or stream of the program is better known by that.
+            let own = self.search().way(finding.owner, Origin::Package);
+            return own.filter(|own| self.holds_all(own, finding.owner)).or(Some(way));
+        }
+        Some(way)
+    }
+
+    /// Whether the variables beside the one that a way begins with hold the object together.
+    fn holds_all(&self, way: &Way<'_>, node: u32) -> bool {
+        way.start == Start::Variable && way.top().is_some_and(|top| self.anatomy.dominates(top.0, node))
     }
 
     /// Findings with the same name are one: a listener list per shard, a queue per tenant.
     fn merge(&self, named: Vec<Named<'g>>) -> Vec<Holder> {
         let mut merged: Vec<Named<'g>> = Vec::new();
-        let mut known: HashMap<(String, String), usize> = HashMap::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
         for one in named {
-            let name = if one.words.text.is_empty() { format!("#{}", one.finding.shape) } else { one.words.text.clone() };
-            match known.get(&(name.clone(), one.pile.type_name.clone())) {
+            let name = if one.words.text.is_empty() { format!("#{}{:?}", one.finding.shape, one.finding.place) } else { one.words.text.clone() };
+            match known.get(&name) {
                 Some(at) => merged[*at].members.push(one.finding),
                 None => {
-                    known.insert((name, one.pile.type_name.clone()), merged.len());
+                    known.insert(name, merged.len());
                     merged.push(one);
                 }
             }
@@ -147,7 +178,8 @@ impl<'g> Naming<'g> {
             words: &named.words,
             pile: &named.pile,
             position: source.as_ref(),
-            holders: all.len() as u64,
+            storages: &self.storages,
+            holders: owners(&all),
             count_per_job: counts.last().map_or(0.0, |step| step.count / step.jobs.max(1.0)),
             bytes_per_job: bytes,
         };
@@ -158,7 +190,7 @@ impl<'g> Naming<'g> {
             name: told.name.clone(),
             is_named,
             holder_type: holder_type(&self.anatomy.graph, owner, &named.words, &named.finding),
-            holders: all.len() as u64,
+            holders: owners(&all),
             module: source.as_ref().map(|position| position.file.clone()),
             is_near: !matches!(named.found, Some(Found::Declaration(_))),
             source: source.clone(),
@@ -167,6 +199,7 @@ impl<'g> Naming<'g> {
             counts: self.counts(&named.finding),
             retained_bytes: self.retained(&named.finding),
             count_per_job: case.count_per_job,
+            count_per_job_by_interval: counts.iter().map(|step| step.count / step.jobs.max(1.0)).collect(),
             bytes_per_job_by_interval: by_interval,
             bytes_per_job: bytes,
             trend,
@@ -199,7 +232,7 @@ impl<'g> Naming<'g> {
             return by_id;
         }
         let alike = |finding: &&Finding| {
-            all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
+            !matches!(finding.place, Place::Flock(_)) && all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
         };
         sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
     }
@@ -210,7 +243,7 @@ impl<'g> Naming<'g> {
             return None;
         }
         let way = self.search().way(named.finding.owner, Origin::Application)?;
-        if way.start == Start::Root {
+        if way.start != Start::Variable {
             return None;
         }
         let words = words(&self.anatomy.graph, &way, None);
@@ -231,8 +264,21 @@ impl<'g> Naming<'g> {
     }
 }
 
+/// Objects and bytes of findings. Several findings of one collection (its members hang from different
+/// anchors) tell its members once each.
 fn sum(findings: &[&Finding]) -> (f64, f64) {
-    findings.iter().fold((0.0, 0.0), |(count, bytes), finding| (count + finding.count, bytes + finding.bytes))
+    let mut counts: HashMap<(u64, &Place), f64> = HashMap::new();
+    let mut bytes = 0.0;
+    for finding in findings {
+        bytes += finding.bytes;
+        let count = counts.entry((finding.owner_id, &finding.place)).or_default();
+        *count = count.max(finding.count);
+    }
+    (counts.values().sum(), bytes)
+}
+
+fn owners(findings: &[&Finding]) -> u64 {
+    findings.iter().map(|finding| finding.owner_id).collect::<HashSet<_>>().len() as u64
 }
 
 fn slot_name(finding: &Finding) -> Option<&str> {

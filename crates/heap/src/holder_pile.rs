@@ -43,7 +43,7 @@ impl Pile {
 
     fn name_type(&self, anatomy: &Anatomy) -> String {
         let graph = &anatomy.graph;
-        let of_runtime = self.samples.iter().all(|node| is_of_runtime(graph, NodeIndex(*node)));
+        let of_runtime = self.samples.iter().any(|node| is_of_runtime(graph, NodeIndex(*node)));
         let candidates = if of_runtime { &self.nodes } else { &self.samples };
         let mut sums: BTreeMap<(u8, String), u64> = BTreeMap::new();
         for node in candidates {
@@ -113,7 +113,8 @@ fn below(anatomy: &Anatomy, sample: u32) -> Vec<u32> {
 fn telling(graph: &Graph, node: NodeIndex) -> u8 {
     match graph.kind(node) {
         NodeKind::Object if is_context(graph, node) => 2,
-        NodeKind::Object if graph.name(node) == "Object" || graph.name(node) == "Array" => 3,
+        NodeKind::Object if graph.name(node) == "Object" || graph.name(node) == "Array" => 2,
+        NodeKind::Object if is_of_runtime(graph, node) => 3,
         NodeKind::Object => 4,
         NodeKind::Closure => 3,
         NodeKind::Native => 2,
@@ -123,8 +124,10 @@ fn telling(graph: &Graph, node: NodeIndex) -> u8 {
     }
 }
 
+/// A native object of the embedder, or the JavaScript object around one.
 fn is_of_runtime(graph: &Graph, node: NodeIndex) -> bool {
     matches!(graph.kind(node), NodeKind::Synthetic | NodeKind::Native)
+        || graph.edges(node).any(|edge| edge.name == crate::EdgeName::Name("javascript_to_native"))
 }
 
 /// The type of a node, as reports name it.

@@ -41,9 +41,15 @@ impl Places<'_> {
         if let Some(position) = property.clone().filter(own) {
             return Some(Found::Declaration(position));
         }
-        let variable = words.variable.as_ref().and_then(|name| self.variable(name, &readers));
+        let variable = words.variable.as_ref().and_then(|name| match way.start {
+            Start::Global => self.global(name, &readers),
+            _ => self.variable(name, &readers),
+        });
         if let Some(position) = variable.or(property) {
             return Some(Found::Declaration(position));
+        }
+        if way.start == Start::Global {
+            return None;
         }
         let near = readers.first().and_then(|site| self.position(*site));
         near.map(Found::Near)
@@ -55,6 +61,7 @@ impl Places<'_> {
             (Start::Variable, Some(context)) if is_context(&self.anatomy.graph, context) => {
                 self.scripts.readers(context)
             }
+            (Start::Global, _) => self.scripts.first_of_application(),
             _ => Vec::new(),
         }
     }
@@ -63,6 +70,15 @@ impl Places<'_> {
         readers.iter().find_map(|site| {
             let script = self.sources.script(self.scripts.name(site.script)?)?;
             let spot = script.scan().variable(name, site.spot)?;
+            Some(self.sources.position(&script.name, spot))
+        })
+    }
+
+    /// Where a property of the global object is assigned, in any script of the program.
+    fn global(&self, name: &str, scripts: &[Site]) -> Option<Position> {
+        scripts.iter().find_map(|site| {
+            let script = self.sources.script(self.scripts.name(site.script)?)?;
+            let spot = script.scan().global_property(name)?;
             Some(self.sources.position(&script.name, spot))
         })
     }

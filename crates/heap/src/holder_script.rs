@@ -64,6 +64,15 @@ impl<'g> Scripts<'g> {
         origin_of(name)
     }
 
+    /// The beginning of each script of the program.
+    pub(crate) fn first_of_application(&self) -> Vec<Site> {
+        let start = |script: &u32| Site { script: *script, spot: Spot { line: 0, column: 0 } };
+        let own = self.names.keys().filter(|script| self.origin(**script) == Origin::Application);
+        let mut sites: Vec<Site> = own.map(start).collect();
+        sites.sort();
+        sites
+    }
+
     pub(crate) fn site(&self, node: NodeIndex) -> Option<Site> {
         self.graph.location(node).map(Site::from)
     }

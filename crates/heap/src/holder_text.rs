@@ -41,7 +41,7 @@ pub(crate) fn words(graph: &Graph, way: &Way<'_>, place: Option<&str>) -> Words 
     let mut words = Words::default();
     let mut mode = Mode::Plain;
     for (number, step) in way.steps.iter().enumerate() {
-        mode = if number == 0 { begin(&mut words, way.start, step) } else { add(graph, &mut words, mode, step) };
+        mode = if number == 0 { begin(&mut words, way) } else { add(graph, &mut words, mode, step) };
     }
     if let Some(place) = place {
         end(&mut words, mode, place);
@@ -49,9 +49,9 @@ pub(crate) fn words(graph: &Graph, way: &Way<'_>, place: Option<&str>) -> Words 
     words
 }
 
-fn begin(words: &mut Words, start: Start, step: &Step<'_>) -> Mode {
-    let EdgeName::Name(name) = step.edge.name else { return Mode::Plain };
-    match start {
+fn begin(words: &mut Words, way: &Way<'_>) -> Mode {
+    let Some(name) = way.variable else { return Mode::Plain };
+    match way.start {
         Start::Variable => words.text = name.to_owned(),
         Start::Global if WELL_KNOWN.contains(&name) => words.text = name.to_owned(),
         Start::Global => words.text = format!("globalThis.{name}"),
@@ -66,6 +66,11 @@ const WELL_KNOWN: [&str; 2] = ["process", "console"];
 
 fn add(graph: &Graph, words: &mut Words, mode: Mode, step: &Step<'_>) -> Mode {
     match (step.edge.kind, step.edge.name) {
+        (EdgeKind::Internal, EdgeName::Name("context")) if matches!(mode, Mode::Listeners | Mode::Reactions) => {
+            // What a listener or waiter sees is no listener any more.
+            (words.event, words.emitter) = (None, None);
+            Mode::Plain
+        }
         (_, _) if matches!(mode, Mode::Listeners | Mode::Reactions) => mode,
         (EdgeKind::Property, EdgeName::Name("_events")) => {
             words.emitter = Some(step.from);
@@ -86,6 +91,11 @@ fn add(graph: &Graph, words: &mut Words, mode: Mode, step: &Step<'_>) -> Mode {
         }
         (EdgeKind::Property, EdgeName::Name(name)) => {
             property(graph, words, step.from, name);
+            mode
+        }
+        (EdgeKind::Internal, EdgeName::Name(name)) if name.contains(" pair in WeakMap") => {
+            words.text.push_str(" → WeakMap value");
+            words.property = None;
             mode
         }
         (EdgeKind::Element, _) => {

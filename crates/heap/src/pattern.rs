@@ -27,6 +27,8 @@ pub(crate) struct Case<'c> {
     pub(crate) words: &'c Words,
     pub(crate) pile: &'c Pile,
     pub(crate) position: Option<&'c Position>,
+    /// Variables of the program that hold an AsyncLocalStorage.
+    pub(crate) storages: &'c [String],
     pub(crate) holders: u64,
     pub(crate) count_per_job: f64,
     pub(crate) bytes_per_job: f64,
@@ -97,7 +99,7 @@ const RULES: [Rule; 14] = [
 pub(crate) fn recognise(case: &Case<'_>) -> Told {
     let evidence = RULES.iter().find_map(|rule| rule(case)).unwrap_or_else(|| unknown(case));
     let name = evidence.name.clone().unwrap_or_else(|| case.name());
-    let remedies = remedies(evidence.pattern, &name, case);
+    let remedies = remedies(evidence.pattern, &name, case.words.event.as_deref());
     let place = match case.position {
         Some(position) => format!(" ({position})"),
         None => String::new(),

@@ -160,11 +160,28 @@ pub(crate) fn cache(case: &Case<'_>) -> Option<Evidence> {
     if !in_collection(case) || !keyed {
         return None;
     }
-    let looked_up = is_looked_up(case);
-    looked_up.then(|| Evidence {
+    if is_behind_function(case) {
+        return evidence(
+            Pattern::UnboundedCache,
+            "it belongs to a function that remembers a result for every key and forgets none",
+        );
+    }
+    is_looked_up(case).then(|| Evidence {
         pattern: Pattern::UnboundedCache,
         name: None,
         sentence: "it is looked up by key, takes in every new key and evicts none".to_owned(),
+    })
+}
+
+/// Whether the way leads through a function: what a memoised function remembers hangs from it, either
+/// as one of its variables or as its value in a WeakMap.
+fn is_behind_function(case: &Case<'_>) -> bool {
+    let graph = &case.anatomy.graph;
+    let steps = case.way.map(|way| way.steps.as_slice()).unwrap_or_default();
+    steps.iter().any(|step| {
+        let variables = step.edge.name == EdgeName::Name("context") || step.edge.kind == EdgeKind::Context;
+        let remembered = step.edge.kind == EdgeKind::Internal && matches!(step.edge.name, EdgeName::Name(name) if name.contains(" pair in WeakMap"));
+        graph.kind(step.from) == NodeKind::Closure && (variables || remembered)
     })
 }
 

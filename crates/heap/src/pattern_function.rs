@@ -25,16 +25,33 @@ fn first_function(case: &Case<'_>) -> Option<String> {
     case.pile.functions.first().map(|function| function.source.to_string())
 }
 
-/// An async context's store is kept by a resource that outlives its job.
+/// Each store of an AsyncLocalStorage holds the one before, or hangs from what outlives its job.
 pub(crate) fn async_context(case: &Case<'_>) -> Option<Evidence> {
-    let symbol = EdgeName::Name("<symbol kResourceStore>");
-    let through_store = case.way?.steps.iter().any(|step| step.edge.name == symbol)
-        || matches!(&case.finding.place, Place::Slot(name) if name == "<symbol kResourceStore>");
-    through_store.then(|| Evidence {
-        pattern: Pattern::Closure,
-        name: None,
-        sentence: "the store of an AsyncLocalStorage is kept by a timer, socket or promise that outlives its job".into(),
-    })
+    let graph = &case.anatomy.graph;
+    let is_store = |name: EdgeName<'_>| name == EdgeName::Name("<symbol kResourceStore>");
+    let on_way = case.way.is_some_and(|way| way.steps.iter().any(|step| is_store(step.edge.name)));
+    let in_slot = matches!(&case.finding.place, Place::Slot(name) if name == "<symbol kResourceStore>");
+    let chained = chain_of_stores(graph, &case.pile.samples);
+    if !on_way && !in_slot && !chained {
+        return None;
+    }
+    let sentence = if chained {
+        "each store of an AsyncLocalStorage keeps the store before it, all the way back"
+    } else {
+        "the store of an AsyncLocalStorage is kept by a timer, socket or promise that outlives its job"
+    };
+    let storage = case.storages.first().map(|name| format!("{name} → store"));
+    Some(Evidence { pattern: Pattern::Closure, name: storage, sentence: sentence.to_owned() })
+}
+
+/// Whether the latest link is the store of an async resource.
+fn chain_of_stores(graph: &Graph, links: &[u32]) -> bool {
+    links.len() > 2
+        && links.first().is_some_and(|link| {
+            graph.retainers(NodeIndex(*link)).take(64).any(|(_, edge)| {
+                edge.name == EdgeName::Name("<symbol kResourceStore>")
+            })
+        })
 }
 
 /// What piled up are timers: objects with the callback and the list links of Node's timers.
@@ -44,8 +61,14 @@ pub(crate) fn timer(case: &Case<'_>) -> Option<Evidence> {
     if timers * 2 <= case.pile.samples.len() || timers == 0 {
         return None;
     }
-    let repeats = case.pile.samples.iter().any(|node| repeats(graph, NodeIndex(*node)));
-    let kind = if repeats { "an interval that is never cleared" } else { "a timer that has not fired and is not cleared" };
+    let first = NodeIndex(case.pile.samples.first().copied().unwrap_or_default());
+    let kind = if has(graph, first, "_onImmediate") {
+        "a setImmediate that has not run"
+    } else if case.pile.samples.iter().any(|node| repeats(graph, NodeIndex(*node))) {
+        "an interval that is never cleared"
+    } else {
+        "a timer that has not fired and is not cleared"
+    };
     let at = first_function(case).map(|at| format!(", with its callback at {at}")).unwrap_or_default();
     let name = runtime_name(case, &format!("{} list", case.pile.type_name));
     Some(Evidence { pattern: Pattern::TimerPerJob, name, sentence: format!("each starts {kind}{at}") })
@@ -69,8 +92,11 @@ fn file_name(path: &str) -> &str {
 }
 
 fn is_timer(graph: &Graph, node: NodeIndex) -> bool {
-    let has = |name: &str| graph.edges(node).any(|edge| edge.name == EdgeName::Name(name));
-    has("_onTimeout") && has("_idleNext") || has("_onImmediate")
+    has(graph, node, "_onTimeout") && has(graph, node, "_idleNext") || has(graph, node, "_onImmediate")
+}
+
+fn has(graph: &Graph, node: NodeIndex, name: &str) -> bool {
+    graph.edges(node).any(|edge| edge.name == EdgeName::Name(name))
 }
 
 /// An interval keeps its period; of a timeout it is null.

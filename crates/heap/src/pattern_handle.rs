@@ -2,6 +2,7 @@
 
 use plimsoll_model::Pattern;
 
+use crate::growth_anatomy::Anatomy;
 use crate::growth_interval::Place;
 use crate::holder_pile::type_of;
 use crate::pattern::{Case, Evidence};
@@ -15,7 +16,7 @@ pub(crate) fn client(case: &Case<'_>) -> Option<Evidence> {
         .nodes
         .iter()
         .map(|node| NodeIndex(*node))
-        .find(|node| is_owner_of_handles(graph, *node))?;
+        .find(|node| is_owner_of_handles(case.anatomy, *node))?;
     let owner = type_of(graph, owner);
     Some(Evidence {
         pattern: Pattern::ClientPerJob,
@@ -27,7 +28,7 @@ pub(crate) fn client(case: &Case<'_>) -> Option<Evidence> {
 /// Streams, sockets, files or watchers that stay open.
 pub(crate) fn handle(case: &Case<'_>) -> Option<Evidence> {
     let graph = &case.anatomy.graph;
-    let direct = case.pile.samples.iter().filter(|node| is_handle(graph, NodeIndex(**node))).count();
+    let direct = case.pile.samples.iter().filter(|node| is_handle(case.anatomy, NodeIndex(**node))).count();
     if direct * 2 <= case.pile.samples.len() || direct == 0 {
         return None;
     }
@@ -59,23 +60,37 @@ pub(crate) fn native(case: &Case<'_>) -> Option<Evidence> {
 
 /// A wrapper of the embedder's (`Node / TCPSocketWrap`), an object with a native counterpart, or a
 /// stream: something with a readable or writable side.
-fn is_handle(graph: &Graph, node: NodeIndex) -> bool {
+fn is_handle(anatomy: &Anatomy, node: NodeIndex) -> bool {
+    let graph = &anatomy.graph;
     match graph.kind(node) {
         NodeKind::Synthetic | NodeKind::Native => graph.name(node).starts_with("Node / "),
-        NodeKind::Object => graph.edges(node).any(|edge| match (edge.kind, edge.name) {
-            (EdgeKind::Internal, EdgeName::Name("javascript_to_native")) => {
-                matches!(graph.kind(edge.to), NodeKind::Synthetic | NodeKind::Native)
-            }
-            (EdgeKind::Property, EdgeName::Name("_readableState" | "_writableState" | "<symbol kHandle>")) => true,
-            _ => false,
-        }),
+        NodeKind::Object => {
+            let owner = EdgeName::Name("<symbol owner_symbol>");
+            let own = |to: NodeIndex| {
+                anatomy.above(to.0) == node.0 || graph.edges(to).any(|edge| edge.name == owner && edge.to == node)
+            };
+            is_wrapper(graph, node)
+                || graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property).any(|edge| {
+                    matches!(edge.name, EdgeName::Name("_readableState" | "_writableState" | "<symbol kHandle>"))
+                        || own(edge.to) && is_wrapper(graph, edge.to)
+                })
+        }
         _ => false,
     }
 }
 
+/// An object with a native counterpart that keeps it.
+fn is_wrapper(graph: &Graph, node: NodeIndex) -> bool {
+    graph.edges(node).any(|edge| {
+        edge.name == EdgeName::Name("javascript_to_native")
+            && matches!(graph.kind(edge.to), NodeKind::Synthetic | NodeKind::Native)
+    })
+}
+
 /// An object that keeps sockets by host in tables of its own, as agents and pools do, and is none itself.
-fn is_owner_of_handles(graph: &Graph, node: NodeIndex) -> bool {
-    if graph.kind(node) != NodeKind::Object || is_handle(graph, node) || graph.name(node) == "Object" {
+fn is_owner_of_handles(anatomy: &Anatomy, node: NodeIndex) -> bool {
+    let graph = &anatomy.graph;
+    if graph.kind(node) != NodeKind::Object || is_handle(anatomy, node) || graph.name(node) == "Object" {
         return false;
     }
     let fields = graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property && edge.name != EdgeName::Name("__proto__"));

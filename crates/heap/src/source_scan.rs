@@ -77,6 +77,18 @@ impl<'s> Scan<'s> {
             .map(|(_, at)| self.spot(self.tokens[at].start))
     }
 
+    /// Where `globalThis.name` (or `global.name`) is assigned first.
+    pub(crate) fn global_property(&self, name: &str) -> Option<Spot> {
+        (2..self.tokens.len().saturating_sub(1))
+            .find(|at| {
+                self.tokens[*at].is(name)
+                    && self.tokens[at - 1].is(".")
+                    && (self.tokens[at - 2].is("globalThis") || self.tokens[at - 2].is("global"))
+                    && ["=", "??=", "||="].iter().any(|sign| self.tokens[at + 1].is(sign))
+            })
+            .map(|at| self.spot(self.tokens[at].start))
+    }
+
     /// How much the word at a token looks like the first assignment of a property; `None` if not at all.
     fn property_rank(&self, at: usize) -> Option<u8> {
         let before = at.checked_sub(1).map(|before| self.tokens[before]);

@@ -227,28 +227,32 @@ impl Prepared {
             .iter()
             .map(|name| folder.join(name))
             .chain([self.file.clone()]);
-        let ending = format!("// {marker}");
-        let mut found = Vec::new();
-        for script in scripts {
-            let text = std::fs::read_to_string(&script).expect("a fixture's script can be read");
-            let name = script
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            let lines = text
-                .lines()
-                .enumerate()
-                .filter(|(_, line)| line.trim_end().ends_with(&ending));
-            found.extend(lines.map(|(at, _)| (name.clone(), at as u64 + 1)));
-        }
-        found
+        scripts.flat_map(|script| marked_lines(&script, marker)).collect()
     }
 
     /// Where the copy is, if it is one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(TestFolder::path)
     }
+}
+
+/// The lines of a script that end with the comment `// marker`, as (file name, line number from 1).
+///
+/// # Panics
+/// If the script cannot be read.
+pub fn marked_lines(script: &Path, marker: &str) -> Vec<(String, u64)> {
+    let ending = format!("// {marker}");
+    let text = std::fs::read_to_string(script).expect("a script under test can be read");
+    let name = script
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| line.trim_end().ends_with(&ending));
+    lines.map(|(at, _)| (name.clone(), at as u64 + 1)).collect()
 }
 
 fn read_truth(text: &str, file: &Path) -> Truth {

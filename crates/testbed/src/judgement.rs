@@ -78,12 +78,15 @@ fn judge_classes(worker: &Prepared, report: &ReportFile) -> Vec<String> {
 }
 
 fn judge_holder(worker: &Prepared, leak: &Leak, report: &ReportFile) -> Vec<String> {
-    if leak.source == SourceRule::None {
-        return Vec::new();
+    match leak.source {
+        SourceRule::None => Vec::new(),
+        _ => nearest_suspect(report, leak, &worker.marked(&leak.marker)),
     }
+}
+
+fn nearest_suspect(report: &ReportFile, leak: &Leak, marked: &[(String, u64)]) -> Vec<String> {
     let top: Vec<&Value> = report.suspects().iter().take(RANK_MAX).collect();
-    let marked = worker.marked(&leak.marker);
-    let complaints = |suspect: &&Value| judge_suspect(suspect, leak, &marked);
+    let complaints = |suspect: &&Value| judge_suspect(suspect, leak, marked);
     match top.iter().map(complaints).min_by_key(Vec::len) {
         Some(fewest) if fewest.is_empty() => Vec::new(),
         Some(fewest) => {
@@ -97,6 +100,26 @@ fn judge_holder(worker: &Prepared, leak: &Leak, report: &ReportFile) -> Vec<Stri
         }
         None => vec![format!("leak of `{}`: no suspects", leak.class)],
     }
+}
+
+/// What no suspect among the first three gets right about a leak whose holder is a variable.
+pub fn suspect_complaints(
+    report: &ReportFile,
+    class: &str,
+    holder: &[&str],
+    pattern: &[&str],
+    marked: &[(String, u64)],
+) -> Vec<String> {
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let leak = Leak {
+        class: class.to_owned(),
+        holder: owned(holder),
+        pattern: owned(pattern),
+        marker: String::new(),
+        source: SourceRule::Declared,
+        bytes_per_class_job: None,
+    };
+    nearest_suspect(report, &leak, marked)
 }
 
 fn judge_suspect(suspect: &Value, leak: &Leak, marked: &[(String, u64)]) -> Vec<String> {
@@ -186,6 +209,12 @@ fn judge_spike(spike: &Spike, report: &ReportFile) -> Vec<String> {
             spike.class, told["peak_bytes"], spike.peak_bytes_min
         ));
     }
+    let bystanders = report
+        .spikes()
+        .iter()
+        .filter(|other| other["job_class"] != spike.class.as_str());
+    wrong
+        .extend(bystanders.map(|other| format!("a spike of {} that only ran beside it", other["job_class"])));
     let frames = frames(told);
     if !frames.iter().any(|frame| has_word(frame, &spike.function)) {
         wrong.push(format!("`{}` is not in {frames:?}", spike.function));

@@ -47,7 +47,7 @@ pub fn npm_packages() -> Result<PathBuf, Missing> {
         }
         npm(
             &[
-                "ci",
+                "install",
                 "--ignore-scripts",
                 "--no-audit",
                 "--no-fund",

@@ -1,5 +1,11 @@
-//! Node workers: the agent that ships inside this binary and the environment that loads it.
+//! Node workers: the agent that ships inside this binary, the environment that loads it, and the way
+//! into a process that already runs.
 
+mod arguments;
+mod attach;
 mod inject;
+mod recognise;
 
+pub use attach::{AttachError, Attached, Holder, attach};
 pub use inject::{AgentFiles, InjectError, node_options};
+pub use recognise::{Role, recognise};

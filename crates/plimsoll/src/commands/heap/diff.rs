@@ -2,6 +2,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use plimsoll_daemon::FileSources;
+use plimsoll_attribute::Input;
 use plimsoll_heap::v8::Options;
 use plimsoll_heap::{Census, GrowthStudy, Point, TypeChange, compare};
 use plimsoll_model::{HumanBytes, Suspect};
@@ -23,7 +24,7 @@ pub fn answer(args: &DiffArgs) -> Result<String> {
     let after = census(&args.after, &mut study, 1)?;
     let changes = compare(&before, &after);
     drop((before, after));
-    let suspects = plimsoll_attribute::suspects(&study.finish(&FileSources), MAX_SUSPECTS);
+    let suspects = plimsoll_attribute::attribute(&Input::of_dumps(&study.finish(&FileSources)));
     match args.output.json {
         true => as_json(&changes, &suspects, args.output.limit),
         false => Ok(as_text(&changes, &suspects, args)),

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use plimsoll_daemon::FileSources;
+use plimsoll_attribute::Input;
 use plimsoll_heap::v8::Options;
 use plimsoll_heap::{Growth, GrowthStudy, Point, Trend};
 use plimsoll_model::{HumanBytes, Suspect};
@@ -41,7 +42,7 @@ pub fn answer(args: &GrowthArgs) -> Result<(String, ExitCode)> {
         "dumps must come in the order of their jobs, each with more than the one before"
     );
     let growth = study(&dumps)?;
-    let suspects = plimsoll_attribute::suspects(&growth, MAX_SUSPECTS);
+    let suspects = plimsoll_attribute::attribute(&Input::of_dumps(&growth));
     let text = match args.output.json {
         true => as_json(&dumps, &growth, &suspects, args.output.limit)?,
         false => as_text(&dumps, &growth, &suspects, args.output.limit.unwrap_or(ROWS)),
@@ -140,6 +141,7 @@ fn words(trend: Trend) -> &'static str {
         Trend::Proportional => "with jobs",
         Trend::Slowing => "slower",
         Trend::FillsAndStops => "stopped",
+        Trend::Uneven => "uneven",
         Trend::Began => "began",
         Trend::Unclear => "unclear",
     }
