@@ -38,13 +38,23 @@ impl Dominators {
     /// The same with the edges sorted out already.
     pub fn over(graph: &Graph, mut edges: RetainingEdges) -> Self {
         if graph.node_count() == 0 {
-            return Self { immediate: vec![], retained_bytes: vec![], order: vec![], weakly_held: 0 };
+            return Self {
+                immediate: vec![],
+                retained_bytes: vec![],
+                order: vec![],
+                weakly_held: 0,
+            };
         }
         let mut walk = Walk::of(graph, &mut edges);
         let immediate = immediate_dominators(graph, &edges, &mut walk);
         drop(edges);
         let retained_bytes = sum_up(graph, &walk.order, &immediate);
-        Self { immediate, retained_bytes, order: walk.order, weakly_held: walk.weakly_held }
+        Self {
+            immediate,
+            retained_bytes,
+            order: walk.order,
+            weakly_held: walk.weakly_held,
+        }
     }
 
     /// The closest node that every way to `node` leads through; `None` for the root.
@@ -90,7 +100,8 @@ impl Dominators {
             next[at] = position + 1;
             walk[position as usize] = *node;
         }
-        walk.into_iter().map(move |node| (NodeIndex(node), subtree[node as usize]))
+        walk.into_iter()
+            .map(move |node| (NodeIndex(node), subtree[node as usize]))
     }
 
     /// How many nodes only weak edges lead to; they are counted as children of the root.

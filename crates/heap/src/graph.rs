@@ -197,7 +197,11 @@ impl Graph {
         let at = edge.0 as usize;
         let to = NodeIndex(self.edge_targets[at]);
         let Some(kind) = self.edge_kinds.get(at).copied() else {
-            return Edge { kind: EdgeKind::Hidden, name: EdgeName::Index(0), to };
+            return Edge {
+                kind: EdgeKind::Hidden,
+                name: EdgeName::Index(0),
+                to,
+            };
         };
         let name = self.edge_names[at];
         Edge {
@@ -234,12 +238,17 @@ impl Graph {
 
     /// Indices of the references into a node; costs as [`Graph::retainers`].
     pub fn incoming_edges(&self, node: NodeIndex) -> &[u32] {
-        self.incoming.get_or_init(|| Incoming::of(self.kinds.len(), &self.edge_targets)).edges_into(node.0)
+        self.incoming
+            .get_or_init(|| Incoming::of(self.kinds.len(), &self.edge_targets))
+            .edges_into(node.0)
     }
 
     /// Where the function behind a node stands, if the dump says so.
     pub fn location(&self, node: NodeIndex) -> Option<Location> {
-        let at = self.locations.binary_search_by_key(&node.0, |(index, _)| *index).ok()?;
+        let at = self
+            .locations
+            .binary_search_by_key(&node.0, |(index, _)| *index)
+            .ok()?;
         Some(self.locations[at].1)
     }
 

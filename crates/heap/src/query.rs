@@ -103,9 +103,17 @@ impl Query {
     /// # Errors
     /// Where the query stops making sense, and what was expected there.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        let mut reader = Reader { tokens: tokens(text)?, at: 0, end: text.chars().count() + 1 };
-        let mut query =
-            Query { condition: None, order: Field::RetainedBytes, descending: true, limit: LIMIT };
+        let mut reader = Reader {
+            tokens: tokens(text)?,
+            at: 0,
+            end: text.chars().count() + 1,
+        };
+        let mut query = Query {
+            condition: None,
+            order: Field::RetainedBytes,
+            descending: true,
+            limit: LIMIT,
+        };
         if !reader.is_word("order") && !reader.is_word("limit") && reader.peek().is_some() {
             query.condition = Some(reader.condition(0)?);
         }
@@ -127,7 +135,9 @@ impl Query {
     /// How many objects match, and the first of them in the order asked for.
     pub fn run(&self, subject: Subject<'_>) -> (usize, Vec<NodeIndex>) {
         let matches = |node: &NodeIndex| {
-            self.condition.as_ref().is_none_or(|condition| condition.holds(subject, *node))
+            self.condition
+                .as_ref()
+                .is_none_or(|condition| condition.holds(subject, *node))
         };
         let mut nodes: Vec<NodeIndex> = subject.graph.nodes().filter(matches).collect();
         let count = nodes.len();
@@ -240,8 +250,10 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, QueryError> {
             }
             quote @ ('"' | '\'') => {
                 let end = letters[at + 1..].iter().position(|letter| *letter == quote);
-                let end =
-                    end.ok_or_else(|| QueryError { at: at + 1, expected: "a closing quote".to_owned() })?;
+                let end = end.ok_or_else(|| QueryError {
+                    at: at + 1,
+                    expected: "a closing quote".to_owned(),
+                })?;
                 at += end + 2;
                 Token::Text(letters[start + 1..at - 1].iter().collect())
             }
@@ -254,7 +266,9 @@ fn tokens(text: &str) -> Result<Vec<(usize, Token)>, QueryError> {
                 Token::Sign(letters[start..at].iter().collect())
             }
             _ => {
-                at = run(at, |letter| !letter.is_whitespace() && !"()~=!<>\"'".contains(letter));
+                at = run(at, |letter| {
+                    !letter.is_whitespace() && !"()~=!<>\"'".contains(letter)
+                });
                 Token::Word(letters[start..at].iter().collect())
             }
         };
@@ -277,7 +291,10 @@ impl Reader {
 
     fn expected(&self, expected: &str) -> QueryError {
         let at = self.tokens.get(self.at).map_or(self.end, |(at, _)| *at);
-        QueryError { at, expected: expected.to_owned() }
+        QueryError {
+            at,
+            expected: expected.to_owned(),
+        }
     }
 
     fn is_word(&self, word: &str) -> bool {
@@ -291,7 +308,11 @@ impl Reader {
     }
 
     fn expect_word(&mut self, word: &str) -> Result<(), QueryError> {
-        if self.take_word(word) { Ok(()) } else { Err(self.expected(&format!("`{word}`"))) }
+        if self.take_word(word) {
+            Ok(())
+        } else {
+            Err(self.expected(&format!("`{word}`")))
+        }
     }
 
     fn take_sign(&mut self, sign: &str) -> bool {
@@ -326,10 +347,18 @@ impl Reader {
         }
         if self.take_sign("(") {
             let inner = self.condition(depth + 1)?;
-            return if self.take_sign(")") { Ok(inner) } else { Err(self.expected("`)`")) };
+            return if self.take_sign(")") {
+                Ok(inner)
+            } else {
+                Err(self.expected("`)`"))
+            };
         }
         let field = self.field()?;
-        if field.is_text() { self.text_comparison(field) } else { self.number_comparison(field) }
+        if field.is_text() {
+            self.text_comparison(field)
+        } else {
+            self.number_comparison(field)
+        }
     }
 
     fn field(&mut self) -> Result<Field, QueryError> {
@@ -341,8 +370,11 @@ impl Reader {
     }
 
     fn text_comparison(&mut self, field: Field) -> Result<Condition, QueryError> {
-        const SIGNS: [(&str, TextOperator); 3] =
-            [("=", TextOperator::Is), ("!=", TextOperator::IsNot), ("~", TextOperator::Contains)];
+        const SIGNS: [(&str, TextOperator); 3] = [
+            ("=", TextOperator::Is),
+            ("!=", TextOperator::IsNot),
+            ("~", TextOperator::Contains),
+        ];
         let operator = SIGNS.into_iter().find(|(sign, _)| self.take_sign(sign));
         let (_, operator) =
             operator.ok_or_else(|| self.expected("`=`, `!=` or `~` after a field of text"))?;

@@ -55,7 +55,9 @@ impl RetainingEdges {
         let owned = owned_by_program(graph);
         let nodes = graph.node_count();
         // Half of the edges each. The cut lies inside a word of the set: both halves have it.
-        let half = graph.first_edge.partition_point(|first| *first < graph.edge_count() / 2) as u32;
+        let half = graph
+            .first_edge
+            .partition_point(|first| *first < graph.edge_count() / 2) as u32;
         let half = half.min(nodes);
         let (mut front, back) = std::thread::scope(|scope| {
             let back = scope.spawn(|| sort_out(graph, &owned, half..nodes));
@@ -142,7 +144,9 @@ struct WeakTables {
 
 impl WeakTables {
     fn of(graph: &Graph) -> Self {
-        Self { others: BitSet::with_len(graph.texts.len()) }
+        Self {
+            others: BitSet::with_len(graph.texts.len()),
+        }
     }
 
     fn is_entry(&mut self, graph: &Graph, from: u32, name: u32) -> bool {
@@ -173,8 +177,14 @@ mod tests {
     #[test]
     fn weak_map_entries_are_told_by_name() {
         for (name, expected) in [
-            ("2 / part of key (Job @11) -> value (Object @13) pair in WeakMap (table @15)", Some(15)),
-            ("2 / part of key (a (b @1) @11) -> value (c @13) pair in WeakMap (table @7)", Some(7)),
+            (
+                "2 / part of key (Job @11) -> value (Object @13) pair in WeakMap (table @15)",
+                Some(15),
+            ),
+            (
+                "2 / part of key (a (b @1) @11) -> value (c @13) pair in WeakMap (table @7)",
+                Some(7),
+            ),
             ("elements", None),
             ("2 / part of key (Job @11)", None),
             ("table", None),

@@ -57,13 +57,19 @@ impl Options {
     /// For questions about types alone. V8's names of entries of a `WeakMap` are the longest of the
     /// labels that matter then, some 100 letters and two type names.
     pub fn names_only() -> Self {
-        Self { text_bytes_limit: 512, texts: TextsKept::TypeNames }
+        Self {
+            text_bytes_limit: 512,
+            texts: TextsKept::TypeNames,
+        }
     }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { text_bytes_limit: 4096, texts: TextsKept::All }
+        Self {
+            text_bytes_limit: 4096,
+            texts: TextsKept::All,
+        }
     }
 }
 
@@ -166,11 +172,17 @@ impl Parser {
         let Some(meta) = &self.meta else {
             return Err(match self.head.foreign() {
                 Some(foreign) => ParseError::Foreign(foreign),
-                None => ParseError::Truncated { offset: self.offset, inside: self.place() },
+                None => ParseError::Truncated {
+                    offset: self.offset,
+                    inside: self.place(),
+                },
             });
         };
         if !matches!(self.state, State::Done) {
-            return Err(ParseError::Truncated { offset: self.offset, inside: self.place() });
+            return Err(ParseError::Truncated {
+                offset: self.offset,
+                inside: self.place(),
+            });
         }
         self.columns.into_graph(meta, self.strings.into_texts())
     }
@@ -279,7 +291,10 @@ impl Parser {
         self.columns.rows(*section, meta, numbers)?;
         if numbers.is_complete() {
             if !numbers.values().is_empty() {
-                return Err(Fault::new(taken - 1, "as many numbers as `snapshot.meta` has fields"));
+                return Err(Fault::new(
+                    taken - 1,
+                    "as many numbers as `snapshot.meta` has fields",
+                ));
             }
             self.state = State::AfterValue;
         }
@@ -324,7 +339,10 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(at: usize, expected: &str) -> Self {
-        Self { at, expected: expected.to_owned() }
+        Self {
+            at,
+            expected: expected.to_owned(),
+        }
     }
 
     pub(crate) fn owned(at: usize, expected: String) -> Self {

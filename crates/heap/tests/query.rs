@@ -5,7 +5,12 @@ use plimsoll_heap::{Dominators, EdgeKind, Graph, GraphBuilder, NodeKind, Query, 
 fn graph() -> Graph {
     let mut builder = GraphBuilder::default();
     let root = builder.node(NodeKind::Synthetic, "", 1, 0);
-    for (id, name, bytes) in [(3, "Job", 100), (5, "Job", 3000), (7, "Mail", 50), (9, "order by", 7)] {
+    for (id, name, bytes) in [
+        (3, "Job", 100),
+        (5, "Job", 3000),
+        (7, "Mail", 50),
+        (9, "order by", 7),
+    ] {
         let node = builder.node(NodeKind::Object, name, id, bytes);
         builder.edge(root, EdgeKind::Property, "held", node);
         let text = builder.node(NodeKind::String, "it's", id + 1, 1);
@@ -17,8 +22,14 @@ fn graph() -> Graph {
 fn check(query: &str, expected: &[u64]) {
     let graph = graph();
     let (types, dominators) = (Types::of(&graph), Dominators::of(&graph));
-    let subject = Subject { graph: &graph, types: &types, dominators: &dominators };
-    let (count, nodes) = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}")).run(subject);
+    let subject = Subject {
+        graph: &graph,
+        types: &types,
+        dominators: &dominators,
+    };
+    let (count, nodes) = Query::parse(query)
+        .unwrap_or_else(|error| panic!("{query}: {error}"))
+        .run(subject);
     let ids: Vec<u64> = nodes.into_iter().map(|node| graph.id(node)).collect();
     assert_eq!(ids, expected, "{query}");
     assert!(count >= ids.len(), "{query}");
@@ -52,8 +63,21 @@ fn errors_say_where_and_what() {
         ("limit x", 7, "a number"),
     ] {
         let error = Query::parse(query).unwrap_err();
-        assert!(error.at == at && error.expected.contains(expected), "{query}: {error}");
+        assert!(
+            error.at == at && error.expected.contains(expected),
+            "{query}: {error}"
+        );
     }
-    assert!(Query::parse(&"(".repeat(100_000)).unwrap_err().expected.contains("nesting"));
-    assert!(Query::parse(&"not ".repeat(100_000)).unwrap_err().expected.contains("nesting"));
+    assert!(
+        Query::parse(&"(".repeat(100_000))
+            .unwrap_err()
+            .expected
+            .contains("nesting")
+    );
+    assert!(
+        Query::parse(&"not ".repeat(100_000))
+            .unwrap_err()
+            .expected
+            .contains("nesting")
+    );
 }

@@ -1,5 +1,7 @@
 //! The V8 parser on real, odd, cut and damaged dumps.
 
+#![allow(clippy::unwrap_used)]
+
 use plimsoll_heap::v8::{Foreign, Options, ParseError, Parser};
 use plimsoll_heap::{
     Census, Dominators, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, RetainingEdges,
@@ -59,15 +61,32 @@ fn the_dump_says_how_it_is_laid_out() {
     assert_eq!((graph.node_count(), graph.edge_count()), (3, 3));
     let (job, native) = (NodeIndex(1), NodeIndex(2));
     assert_eq!(
-        (graph.kind(job), graph.name(job), graph.id(job), graph.self_bytes(job)),
+        (
+            graph.kind(job),
+            graph.name(job),
+            graph.id(job),
+            graph.self_bytes(job)
+        ),
         (NodeKind::Object, "Job", 3, 24)
     );
     assert_eq!(graph.name(native), "tab\t\"q\" \\ / é😀\u{fffd}x");
     assert_eq!(graph.self_bytes(native), 4_294_967_297);
-    assert_eq!(graph.location(job), Some(Location { script_id: 7, line: 8, column: 9 }));
-    let edges: Vec<_> =
-        graph.nodes().flat_map(|node| graph.edges(node).map(move |edge| (node.0, edge))).collect();
-    let said: Vec<_> = edges.iter().map(|(from, edge)| (*from, edge.kind, edge.name, edge.to.0)).collect();
+    assert_eq!(
+        graph.location(job),
+        Some(Location {
+            script_id: 7,
+            line: 8,
+            column: 9
+        })
+    );
+    let edges: Vec<_> = graph
+        .nodes()
+        .flat_map(|node| graph.edges(node).map(move |edge| (node.0, edge)))
+        .collect();
+    let said: Vec<_> = edges
+        .iter()
+        .map(|(from, edge)| (*from, edge.kind, edge.name, edge.to.0))
+        .collect();
     assert_eq!(
         said,
         [
@@ -77,7 +96,10 @@ fn the_dump_says_how_it_is_laid_out() {
         ]
     );
     assert_eq!(
-        graph.retainers(job).map(|(from, edge)| (from.0, edge.kind)).collect::<Vec<_>>(),
+        graph
+            .retainers(job)
+            .map(|(from, edge)| (from.0, edge.kind))
+            .collect::<Vec<_>>(),
         [(0, EdgeKind::Property), (1, EdgeKind::Weak)]
     );
 }
@@ -86,11 +108,19 @@ fn the_dump_says_how_it_is_laid_out() {
 fn pieces_of_any_length_give_the_same_graph() {
     let whole = dump_of(&parse(ODD.as_bytes()).unwrap());
     for length in 1..ODD.len() {
-        assert_eq!(dump_of(&parse_in_pieces(ODD.as_bytes(), length).unwrap()), whole, "pieces of {length}");
+        assert_eq!(
+            dump_of(&parse_in_pieces(ODD.as_bytes(), length).unwrap()),
+            whole,
+            "pieces of {length}"
+        );
     }
     let whole = dump_of(&parse(NODE20).unwrap());
     for length in [1, 7, 8191, 65_536] {
-        assert_eq!(dump_of(&parse_in_pieces(NODE20, length).unwrap()), whole, "pieces of {length}");
+        assert_eq!(
+            dump_of(&parse_in_pieces(NODE20, length).unwrap()),
+            whole,
+            "pieces of {length}"
+        );
     }
 }
 
@@ -115,8 +145,14 @@ fn agrees_with_devtools_on_a_real_dump() {
         );
     }
     let all: u64 = graph.nodes().map(|node| graph.self_bytes(node)).sum();
-    assert_eq!((summary.self_bytes, dominators.retained_bytes(Graph::ROOT)), (all, all));
-    assert_eq!(summary.types.iter().map(|row| row.count).sum::<u64>(), u64::from(graph.node_count()));
+    assert_eq!(
+        (summary.self_bytes, dominators.retained_bytes(Graph::ROOT)),
+        (all, all)
+    );
+    assert_eq!(
+        summary.types.iter().map(|row| row.count).sum::<u64>(),
+        u64::from(graph.node_count())
+    );
 }
 
 #[test]
@@ -131,7 +167,8 @@ fn paths_go_through_the_program() {
     let jobs: Vec<_> = graph.nodes().filter(is_job).collect();
     let parked = jobs.iter().filter(|job| {
         let path = paths.path_to(&graph, **job).unwrap();
-        path.iter().any(|edge| describe_step(&graph, graph.edge(*edge)) == "parked :: Array")
+        path.iter()
+            .any(|edge| describe_step(&graph, graph.edge(*edge)) == "parked :: Array")
     });
     assert!(parked.count() >= 40, "every parked job is held by name");
     let ways = paths.paths_through_retainers(&graph, &retaining, *jobs.last().unwrap(), 3);
@@ -152,7 +189,10 @@ fn a_cut_dump_is_an_error_at_every_offset() {
     for length in 0..end {
         assert!(parse(&ODD.as_bytes()[..length]).is_err(), "cut at {length}");
     }
-    for length in (0..NODE20.len()).step_by(997).chain(NODE20.len() - 300..NODE20.len()) {
+    for length in (0..NODE20.len())
+        .step_by(997)
+        .chain(NODE20.len() - 300..NODE20.len())
+    {
         let error = parse(&NODE20[..length]).unwrap_err();
         assert!(
             matches!(error, ParseError::Truncated { .. } | ParseError::Foreign(_)),
@@ -188,7 +228,10 @@ fn mutated(dump: &[u8], seed: u64) -> Vec<u8> {
 fn exercise(graph: &Graph) {
     let (types, dominators) = (Types::of(graph), Dominators::of(graph));
     let summary = Summary::of(graph, &types, &dominators);
-    assert_eq!(summary.types.iter().map(|row| row.count).sum::<u64>(), u64::from(graph.node_count()));
+    assert_eq!(
+        summary.types.iter().map(|row| row.count).sum::<u64>(),
+        u64::from(graph.node_count())
+    );
     let retaining = RetainingEdges::of(graph);
     let paths = ShortestPaths::of(graph, &retaining);
     for node in graph.nodes() {
@@ -203,7 +246,11 @@ fn damaged_dumps_never_panic() {
     let mut survivors = 0;
     for seed in 0..1000 {
         // The small one, where a change hits structure; every tenth time the real one.
-        let dump = if seed % 10 == 0 { mutated(&NODE20[..], seed) } else { mutated(ODD.as_bytes(), seed) };
+        let dump = if seed % 10 == 0 {
+            mutated(NODE20, seed)
+        } else {
+            mutated(ODD.as_bytes(), seed)
+        };
         if let Ok(graph) = parse(&dump) {
             exercise(&graph);
             survivors += 1;
@@ -234,7 +281,9 @@ fn counts_that_a_dump_claims_are_not_trusted() {
         (r#""type","self_size""#, r#""typo","self_size""#, "`type`"),
     ];
     for (from, to, expected) in cases {
-        let error = parse(ODD.replacen(from, to, 1).as_bytes()).unwrap_err().to_string();
+        let error = parse(ODD.replacen(from, to, 1).as_bytes())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{from} → {to}: {error}");
     }
 }
@@ -260,8 +309,14 @@ fn foreign_files_are_told() {
         (b"\x28\xb5\x2f\xfd\x04", Foreign::Zstd),
         (b"PK\x03\x04", Foreign::Zip),
         (b"\x7fELF\x02", Foreign::Elf),
-        (br#"{"nodes":[{"id":1,"callFrame":{"functionName":"(root)"}}]}"#, Foreign::CpuProfile),
-        (br#"{"head":{"callFrame":{"functionName":"(root)"}}}"#, Foreign::SamplingHeapProfile),
+        (
+            br#"{"nodes":[{"id":1,"callFrame":{"functionName":"(root)"}}]}"#,
+            Foreign::CpuProfile,
+        ),
+        (
+            br#"{"head":{"callFrame":{"functionName":"(root)"}}}"#,
+            Foreign::SamplingHeapProfile,
+        ),
         (br#"{"name":"left-pad"}"#, Foreign::OtherJson),
         (b"hello, world\n", Foreign::Text),
         (b"\0\x01\x02", Foreign::Unknown),
@@ -283,7 +338,10 @@ fn a_summary_needs_few_texts() {
         parser.feed(NODE20).unwrap();
         let graph = parser.finish().unwrap();
         let letters: usize = graph.nodes().map(|node| graph.name(node).len()).sum();
-        (Summary::of(&graph, &Types::of(&graph), &Dominators::of(&graph)), letters)
+        (
+            Summary::of(&graph, &Types::of(&graph), &Dominators::of(&graph)),
+            letters,
+        )
     };
     let ((all, all_letters), (few, few_letters)) =
         (summary(Options::default()), summary(Options::names_only()));
@@ -293,13 +351,22 @@ fn a_summary_needs_few_texts() {
 
 #[test]
 fn long_texts_are_cut_at_a_character() {
-    let long = ODD.replacen("Job", &"é".repeat(50), 1).replacen("tab", &"\\u00e9".repeat(50), 1);
+    let long = ODD
+        .replacen("Job", &"é".repeat(50), 1)
+        .replacen("tab", &"\\u00e9".repeat(50), 1);
     for limit in 0..12 {
-        let mut parser = Parser::new(Options { text_bytes_limit: limit, ..Options::default() });
+        let mut parser = Parser::new(Options {
+            text_bytes_limit: limit,
+            ..Options::default()
+        });
         parser.feed(long.as_bytes()).unwrap();
         let graph = parser.finish().unwrap();
         for node in [NodeIndex(1), NodeIndex(2)] {
-            assert_eq!(graph.name(node).trim_end(), "é".repeat(limit / 2), "limit {limit}");
+            assert_eq!(
+                graph.name(node).trim_end(),
+                "é".repeat(limit / 2),
+                "limit {limit}"
+            );
         }
     }
 }

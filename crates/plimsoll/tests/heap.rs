@@ -1,5 +1,7 @@
 //! `plimsoll heap` as its users meet it: exit codes, stdout, stderr.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -38,7 +40,11 @@ fn heap(args: &[&str], stdin: Option<&[u8]>) -> Output {
 }
 
 fn json(output: &Output) -> serde_json::Value {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -52,7 +58,10 @@ fn summary_is_the_same_from_file_pipe_gzip_and_zstd() {
     let plain = folder.file("a.heapsnapshot", DUMP);
     let from_file = json(&heap(&["summary", "--json", text(&plain)], None));
     assert_eq!(from_file["schema"], "plimsoll.heap-summary/1");
-    assert_eq!((&from_file["format"], &from_file["nodes"], &from_file["edges"]), (&"v8".into(), &2500.into(), &9731.into()));
+    assert_eq!(
+        (&from_file["format"], &from_file["nodes"], &from_file["edges"]),
+        (&"v8".into(), &2500.into(), &9731.into())
+    );
     let types = from_file["types"].as_array().unwrap();
     let sum: u64 = types.iter().map(|row| row["self_bytes"].as_u64().unwrap()).sum();
     assert_eq!(from_file["self_bytes"], sum);
@@ -65,8 +74,16 @@ fn summary_is_the_same_from_file_pipe_gzip_and_zstd() {
     let zstd = ruzstd::encoding::compress_to_vec(DUMP, ruzstd::encoding::CompressionLevel::Fastest);
     for (name, bytes) in [("pipe", DUMP), ("gzip", &gzip), ("zstd", &zstd)] {
         let path = folder.file(name, bytes);
-        assert_eq!(json(&heap(&["summary", "--json", text(&path)], None)), from_file, "{name} file");
-        assert_eq!(json(&heap(&["summary", "--json", "-"], Some(bytes))), from_file, "{name} on stdin");
+        assert_eq!(
+            json(&heap(&["summary", "--json", text(&path)], None)),
+            from_file,
+            "{name} file"
+        );
+        assert_eq!(
+            json(&heap(&["summary", "--json", "-"], Some(bytes))),
+            from_file,
+            "{name} on stdin"
+        );
     }
 }
 
@@ -84,7 +101,11 @@ fn a_file_that_is_no_dump_says_what_it_is() {
         let path = folder.file(name, bytes);
         let output = heap(&["summary", text(&path)], None);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{name}: {said}");
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(2), 0),
+            "{name}: {said}"
+        );
         assert!(said.contains(expected) && said.contains(name), "{name}: {said}");
     }
     let output = heap(&["summary", "/nowhere/a.heapsnapshot"], None);
@@ -96,20 +117,42 @@ fn a_dump_against_itself_has_no_changes() {
     let folder = Folder::new();
     let path = folder.file("a.heapsnapshot", DUMP);
     let answer = json(&heap(&["diff", "--json", text(&path), text(&path)], None));
-    assert_eq!(answer, serde_json::json!({"schema": "plimsoll.heap-diff/1", "types": [], "suspects": []}));
+    assert_eq!(
+        answer,
+        serde_json::json!({"schema": "plimsoll.heap-diff/1", "types": [], "suspects": []})
+    );
 }
 
 #[test]
 fn retainers_lead_from_the_root() {
     let folder = Folder::new();
     let path = folder.file("a.heapsnapshot", DUMP);
-    let answer = json(&heap(&["retainers", "--json", "--type", "Job", "--limit", "2", text(&path)], None));
+    let answer = json(&heap(
+        &[
+            "retainers",
+            "--json",
+            "--type",
+            "Job",
+            "--limit",
+            "2",
+            text(&path),
+        ],
+        None,
+    ));
     let objects = answer["objects"].as_array().unwrap();
     assert_eq!(objects.len(), 2);
     for object in objects {
-        let first: Vec<&str> = object["retainer_paths"][0].as_array().unwrap().iter().filter_map(|step| step.as_str()).collect();
+        let first: Vec<&str> = object["retainer_paths"][0]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|step| step.as_str())
+            .collect();
         assert!(first.contains(&"parked :: Array"), "{first:?}");
-        assert_eq!(object["dominators"].as_array().unwrap().last().unwrap()["name"], "(root)");
+        assert_eq!(
+            object["dominators"].as_array().unwrap().last().unwrap()["name"],
+            "(root)"
+        );
     }
     let output = heap(&["retainers", "--id", "2", text(&path)], None);
     assert_eq!(output.status.code(), Some(2), "ids of objects are odd");
@@ -119,8 +162,14 @@ fn retainers_lead_from_the_root() {
 fn queries_name_objects() {
     let folder = Folder::new();
     let path = folder.file("a.heapsnapshot", DUMP);
-    let answer = json(&heap(&["query", "--json", text(&path), "type = Job and self > 1 limit 7"], None));
-    assert_eq!((&answer["matched"], answer["objects"].as_array().unwrap().len()), (&40.into(), 7));
+    let answer = json(&heap(
+        &["query", "--json", text(&path), "type = Job and self > 1 limit 7"],
+        None,
+    ));
+    assert_eq!(
+        (&answer["matched"], answer["objects"].as_array().unwrap().len()),
+        (&40.into(), 7)
+    );
     let output = heap(&["query", text(&path), "size > 1"], None);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("letter 1 of the query: expected a field"));
@@ -132,12 +181,26 @@ fn growth_needs_jobs_in_order() {
     let path = folder.file("a.heapsnapshot", DUMP);
     let at = |jobs: u32| format!("{}@{jobs}", text(&path));
     let (one, two, three) = (at(1), at(20), at(300));
-    let still = heap(&["growth", "--fail-on-growth", "--json", &one, &two, &three], None);
+    let still = heap(
+        &["growth", "--fail-on-growth", "--json", &one, &two, &three],
+        None,
+    );
     let answer = json(&still);
-    assert_eq!((still.status.code(), &answer["schema"]), (Some(0), &"plimsoll.heap-growth/1".into()));
-    assert_eq!(answer["points"][2], serde_json::json!({"file": text(&path), "jobs": 300}));
+    assert_eq!(
+        (still.status.code(), &answer["schema"]),
+        (Some(0), &"plimsoll.heap-growth/1".into())
+    );
+    assert_eq!(
+        answer["points"][2],
+        serde_json::json!({"file": text(&path), "jobs": 300})
+    );
     assert_eq!(answer["suspects"], serde_json::json!([]));
-    assert_eq!(heap(&["growth", "--fail-on-growth", &one, &two], None).status.code(), Some(3));
+    assert_eq!(
+        heap(&["growth", "--fail-on-growth", &one, &two], None)
+            .status
+            .code(),
+        Some(3)
+    );
     for wrong in [vec![two.as_str(), &one], vec![&one], vec![text(&path), &one]] {
         let output = heap(&[vec!["growth"], wrong.clone()].concat(), None);
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");

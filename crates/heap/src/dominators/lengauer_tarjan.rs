@@ -138,9 +138,20 @@ impl Forest {
 /// Immediate dominators, all in walk numbers; that of number 0 is 0.
 fn by_number(sources: &Sources, walk: &mut Walk) -> Vec<u32> {
     let nodes = walk.order.len() as u32;
-    let unlinked = |parent: u32| Link { ancestor: parent, label: NONE, label_semi: NONE };
-    let links = std::mem::take(&mut walk.parent).into_iter().map(unlinked).collect();
-    let mut forest = Forest { links, linked_from: nodes, path: Vec::new() };
+    let unlinked = |parent: u32| Link {
+        ancestor: parent,
+        label: NONE,
+        label_semi: NONE,
+    };
+    let links = std::mem::take(&mut walk.parent)
+        .into_iter()
+        .map(unlinked)
+        .collect();
+    let mut forest = Forest {
+        links,
+        linked_from: nodes,
+        path: Vec::new(),
+    };
     let mut dominator = vec![0u32; nodes as usize];
     // Nodes whose dominator is that of another, known only at the end.
     let mut deferred = BitSet::with_len(nodes as usize);
@@ -151,7 +162,11 @@ fn by_number(sources: &Sources, walk: &mut Walk) -> Vec<u32> {
             semi = semi.min(forest.best(*source).1);
         }
         // Its own list is empty by now: all that lies below it is done.
-        forest.links[at as usize] = Link { ancestor: parent, label: at, label_semi: semi };
+        forest.links[at as usize] = Link {
+            ancestor: parent,
+            label: at,
+            label_semi: semi,
+        };
         dominator[at as usize] = if semi == parent {
             parent
         } else {
@@ -162,8 +177,10 @@ fn by_number(sources: &Sources, walk: &mut Walk) -> Vec<u32> {
         while member != NONE {
             let (best, best_semi) = forest.best(member);
             let is_earlier = best_semi < parent;
-            let next =
-                std::mem::replace(&mut dominator[member as usize], if is_earlier { best } else { parent });
+            let next = std::mem::replace(
+                &mut dominator[member as usize],
+                if is_earlier { best } else { parent },
+            );
             if is_earlier {
                 deferred.insert(member);
             }

@@ -31,10 +31,10 @@ impl Walk {
                 weakly_held: 0,
             },
         };
-        steps.from(0);
+        steps.walk_from(0);
         let reached = steps.walk.order.len();
         if reached < nodes {
-            steps.from_weakly_held();
+            steps.add_weakly_held();
         }
         let mut walk = steps.walk;
         walk.weakly_held = (nodes - reached) as u32;
@@ -52,7 +52,7 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn from(&mut self, start: u32) {
+    fn walk_from(&mut self, start: u32) {
         self.discover(start, 0);
         while let Some((number, edge, end)) = self.stack.last_mut() {
             let (from, at) = (*number, *edge);
@@ -77,19 +77,20 @@ impl Steps<'_> {
     fn discover(&mut self, node: u32, parent: u32) {
         self.seen.insert(node);
         let range = self.graph.edge_range(NodeIndex(node));
-        self.stack.push((self.walk.order.len() as u32, range.start, range.end));
+        self.stack
+            .push((self.walk.order.len() as u32, range.start, range.end));
         self.walk.order.push(node);
         self.walk.parent.push(parent);
     }
 
     /// Below the root hang heads of what is left (nothing left retains them), then whatever only
     /// cycles retain.
-    fn from_weakly_held(&mut self) {
+    fn add_weakly_held(&mut self) {
         let headed = self.headed();
         for only_heads in [true, false] {
             for node in 0..self.graph.node_count() {
-                if !self.seen.contains(node) && !(only_heads && headed.contains(node)) {
-                    self.from(node);
+                if !(self.seen.contains(node) || only_heads && headed.contains(node)) {
+                    self.walk_from(node);
                 }
             }
         }
@@ -99,7 +100,11 @@ impl Steps<'_> {
     fn headed(&self) -> BitSet {
         let mut headed = BitSet::with_len(self.graph.kinds.len());
         for node in (0..self.graph.node_count()).filter(|node| !self.seen.contains(*node)) {
-            for edge in self.graph.edge_range(NodeIndex(node)).filter(|edge| self.edges.has(*edge)) {
+            for edge in self
+                .graph
+                .edge_range(NodeIndex(node))
+                .filter(|edge| self.edges.has(*edge))
+            {
                 headed.insert(self.graph.edge_targets[edge as usize]);
             }
         }

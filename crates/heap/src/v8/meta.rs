@@ -78,7 +78,10 @@ impl NodeFields {
             self_size: fields.position("self_size")?,
             edge_count: fields.position("edge_count")?,
             detachedness: fields.position("detachedness").ok(),
-            kinds: type_names(meta, "node_types", kind)?.into_iter().map(node_kind).collect(),
+            kinds: type_names(meta, "node_types", kind)?
+                .into_iter()
+                .map(node_kind)
+                .collect(),
         })
     }
 }
@@ -92,7 +95,11 @@ impl EdgeFields {
         } else {
             offset / self.node_width
         };
-        if node * self.node_width == offset { u32::try_from(node).ok() } else { None }
+        if node * self.node_width == offset {
+            u32::try_from(node).ok()
+        } else {
+            None
+        }
     }
 
     fn parse(meta: &serde_json::Value, node_width: usize) -> Result<Self, String> {
@@ -103,7 +110,10 @@ impl EdgeFields {
             kind,
             name: fields.position("name_or_index")?,
             to: fields.position("to_node")?,
-            kinds: type_names(meta, "edge_types", kind)?.into_iter().map(edge_kind).collect(),
+            kinds: type_names(meta, "edge_types", kind)?
+                .into_iter()
+                .map(edge_kind)
+                .collect(),
             node_width: node_width as u64,
             // A node has at least 5 fields, so that this fits.
             inverse: u64::MAX / node_width as u64 + 1,
@@ -128,11 +138,18 @@ struct Fields<'a>(Vec<&'a str>, &'static str);
 
 impl<'a> Fields<'a> {
     fn parse(meta: &'a serde_json::Value, of: &'static str) -> Result<Self, String> {
-        let list = meta[of].as_array().ok_or_else(|| format!("`snapshot.meta.{of}` to be a list"))?;
+        let list = meta[of]
+            .as_array()
+            .ok_or_else(|| format!("`snapshot.meta.{of}` to be a list"))?;
         if list.is_empty() || list.len() > WIDTH_LIMIT {
             return Err(format!("`snapshot.meta.{of}` to have 1 to {WIDTH_LIMIT} fields"));
         }
-        Ok(Self(list.iter().map(|field| field.as_str().unwrap_or_default()).collect(), of))
+        Ok(Self(
+            list.iter()
+                .map(|field| field.as_str().unwrap_or_default())
+                .collect(),
+            of,
+        ))
     }
 
     fn position(&self, name: &str) -> Result<usize, String> {
@@ -142,8 +159,13 @@ impl<'a> Fields<'a> {
 }
 
 fn type_names<'a>(meta: &'a serde_json::Value, of: &str, at: usize) -> Result<Vec<&'a str>, String> {
-    let list = meta[of][at].as_array().ok_or_else(|| format!("`snapshot.meta.{of}` to list the types"))?;
-    Ok(list.iter().map(|name| name.as_str().unwrap_or_default()).collect())
+    let list = meta[of][at]
+        .as_array()
+        .ok_or_else(|| format!("`snapshot.meta.{of}` to list the types"))?;
+    Ok(list
+        .iter()
+        .map(|name| name.as_str().unwrap_or_default())
+        .collect())
 }
 
 fn node_kind(name: &str) -> NodeKind {

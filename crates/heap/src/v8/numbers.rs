@@ -61,7 +61,9 @@ impl Numbers {
             let byte = rest[at];
             let digit = byte.wrapping_sub(b'0');
             if digit < 10 {
-                at += self.digits(&rest[at..]).ok_or_else(|| Fault::new(at, "a number below 2^64"))?;
+                at += self
+                    .digits(&rest[at..])
+                    .ok_or_else(|| Fault::new(at, "a number below 2^64"))?;
                 continue;
             }
             self.expect = match (self.expect, byte) {
@@ -75,7 +77,7 @@ impl Numbers {
                 _ => return Err(Fault::new(at, "`,` or `]`")),
             };
             at += 1;
-            let line_ends = byte == b'\n' && self.expect == Expect::Comma && self.values.len() % width == 0;
+            let line_ends = byte == b'\n' && self.expect == Expect::Comma && self.values.len().is_multiple_of(width);
             if self.is_complete() || line_ends {
                 break;
             }

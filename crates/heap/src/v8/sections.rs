@@ -68,12 +68,20 @@ impl Columns {
             return 0;
         }
         match section {
-            Section::Nodes => {
-                self.nodes.lines(&mut self.nodes_part, bytes, is_first, &meta.node, &mut self.is_sequential)
-            }
-            Section::Edges => {
-                self.edges.lines(&mut self.edges_part, bytes, is_first, &meta.edge, &mut self.is_sequential)
-            }
+            Section::Nodes => self.nodes.lines(
+                &mut self.nodes_part,
+                bytes,
+                is_first,
+                &meta.node,
+                &mut self.is_sequential,
+            ),
+            Section::Edges => self.edges.lines(
+                &mut self.edges_part,
+                bytes,
+                is_first,
+                &meta.edge,
+                &mut self.is_sequential,
+            ),
             _ => 0,
         }
     }
@@ -166,9 +174,18 @@ impl Columns {
                 meta.edge_count.is_none_or(|count| count == edges),
                 format!("{edges} edges, not as many as it says"),
             ),
-            (claimed == edges, format!("nodes claim {claimed} edges of {edges}")),
-            (edges == 0 || last_node < nodes, "an edge leads past the last node".to_owned()),
-            ((largest_text as usize) < texts, format!("string {largest_text} of {texts}")),
+            (
+                claimed == edges,
+                format!("nodes claim {claimed} edges of {edges}"),
+            ),
+            (
+                edges == 0 || last_node < nodes,
+                "an edge leads past the last node".to_owned(),
+            ),
+            (
+                (largest_text as usize) < texts,
+                format!("string {largest_text} of {texts}"),
+            ),
         ];
         match claims.into_iter().find(|(holds, _)| !holds) {
             Some((_, what)) => Err(ParseError::Contradiction { what }),
@@ -208,7 +225,11 @@ trait Rows: Send {
         fields: &Self::Fields,
         is_sequential: &mut bool,
     ) -> usize {
-        let cut = if *is_sequential || bytes.len() < PARALLEL_BYTES { None } else { middle(bytes) };
+        let cut = if *is_sequential || bytes.len() < PARALLEL_BYTES {
+            None
+        } else {
+            middle(bytes)
+        };
         let Some(cut) = cut else {
             return self.sequential(bytes, is_first, fields);
         };
@@ -228,7 +249,9 @@ trait Rows: Send {
     }
 
     fn sequential(&mut self, bytes: &[u8], is_first: bool, fields: &Self::Fields) -> usize {
-        read_rows(bytes, is_first, Self::width(fields), |row| self.take(row, fields).is_ok())
+        read_rows(bytes, is_first, Self::width(fields), |row| {
+            self.take(row, fields).is_ok()
+        })
     }
 }
 
@@ -304,9 +327,12 @@ impl Rows for Nodes {
             return false;
         }
         let edges = self.edges_claimed as u32;
-        self.first_edge.extend(other.first_edge.iter().map(|first| edges + first));
-        self.attached.extend(other.attached.iter().map(|node| nodes + node));
-        self.detached.extend(other.detached.iter().map(|node| nodes + node));
+        self.first_edge
+            .extend(other.first_edge.iter().map(|first| edges + first));
+        self.attached
+            .extend(other.attached.iter().map(|node| nodes + node));
+        self.detached
+            .extend(other.detached.iter().map(|node| nodes + node));
         self.kinds.extend_from_slice(&other.kinds);
         self.names.extend_from_slice(&other.names);
         self.ids.append(&other.ids);
@@ -339,7 +365,9 @@ impl Rows for Edges {
             return Err(Fault::new(0, "an edge type that `snapshot.meta` names"));
         };
         let name = u32::try_from(row[fields.name]).map_err(|_| Fault::new(0, "an edge name below 2^32"))?;
-        let to = fields.node_at(row[fields.to]).ok_or_else(|| Fault::new(0, "the offset of a node"))?;
+        let to = fields
+            .node_at(row[fields.to])
+            .ok_or_else(|| Fault::new(0, "the offset of a node"))?;
         self.largest_target = self.largest_target.max(to);
         self.largest_text = self.largest_text.max(if kind.is_indexed() { 0 } else { name });
         self.kinds.push(*kind);

@@ -27,7 +27,11 @@ impl Value {
     }
 
     pub(crate) fn captured(limit: usize) -> Self {
-        Self { kept: Some(Vec::new()), limit, ..Self::skipped() }
+        Self {
+            kept: Some(Vec::new()),
+            limit,
+            ..Self::skipped()
+        }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -73,7 +77,11 @@ impl Value {
             b'"' => self.in_string = true,
             b'[' | b'{' => self.depth = self.depth.saturating_add(1),
             b']' | b'}' | b',' if self.depth == 0 => {
-                return if self.begun { Ok(Some(at)) } else { Err(Fault::new(at, "a value")) };
+                return if self.begun {
+                    Ok(Some(at))
+                } else {
+                    Err(Fault::new(at, "a value"))
+                };
             }
             b']' | b'}' => self.depth -= 1,
             _ if byte.is_ascii_whitespace() => return Ok(None),

@@ -28,7 +28,10 @@ impl Head {
         if self.0.is_empty() {
             return Some(Foreign::Empty);
         }
-        let known = MAGIC.iter().find(|(magic, _)| self.0.starts_with(magic)).map(|(_, foreign)| *foreign);
+        let known = MAGIC
+            .iter()
+            .find(|(magic, _)| self.0.starts_with(magic))
+            .map(|(_, foreign)| *foreign);
         known.or_else(|| self.foreign_text())
     }
 
@@ -38,7 +41,10 @@ impl Head {
         if text.starts_with('{') || text.starts_with('[') {
             return Self::foreign_json(text);
         }
-        let is_text = !self.0.iter().any(|byte| *byte < 0x20 && !byte.is_ascii_whitespace());
+        let is_text = !self
+            .0
+            .iter()
+            .any(|byte| *byte < 0x20 && !byte.is_ascii_whitespace());
         Some(if is_text { Foreign::Text } else { Foreign::Unknown })
     }
 

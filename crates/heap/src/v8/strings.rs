@@ -63,7 +63,9 @@ impl Strings {
         let byte = rest[0];
         self.state = match self.state {
             State::Inside => return Ok(self.inside(rest)),
-            State::Escape => self.escape(byte).ok_or_else(|| Fault::new(0, "an escape that JSON knows"))?,
+            State::Escape => self
+                .escape(byte)
+                .ok_or_else(|| Fault::new(0, "an escape that JSON knows"))?,
             State::Unicode(seen, value) => self.unicode(seen, value, byte)?,
             State::First | State::Value if byte == b'"' => self.open(),
             State::Comma if byte == b',' => State::Value,
@@ -149,7 +151,9 @@ impl Strings {
     }
 
     fn unicode(&mut self, seen: u8, value: u16, byte: u8) -> Result<State, Fault> {
-        let digit = (byte as char).to_digit(16).ok_or_else(|| Fault::new(0, "a hexadecimal digit"))?;
+        let digit = (byte as char)
+            .to_digit(16)
+            .ok_or_else(|| Fault::new(0, "a hexadecimal digit"))?;
         let value = value << 4 | digit as u16;
         if seen < 3 {
             return Ok(State::Unicode(seen + 1, value));

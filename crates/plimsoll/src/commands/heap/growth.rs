@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use plimsoll_daemon::FileSources;
 use plimsoll_attribute::Input;
+use plimsoll_daemon::FileSources;
 use plimsoll_heap::v8::Options;
 use plimsoll_heap::{Growth, GrowthStudy, Point, Trend};
 use plimsoll_model::{HumanBytes, Suspect};
@@ -12,7 +12,7 @@ use serde_json::json;
 use super::input;
 use super::suspects::{self, PerJob};
 use super::table::{Table, grouped};
-use super::{GrowthArgs, MAX_SUSPECTS, to_json};
+use super::{GrowthArgs, to_json};
 
 /// Types that are printed for people, unless they ask for more: a screen.
 const ROWS: usize = 20;

@@ -45,7 +45,11 @@ fn weigh(graph: Graph, edges: RetainingEdges, path: &Path) -> Dump {
     let dominators = Dominators::over(&graph, edges);
     let types = Types::of(&graph);
     progress.clear();
-    Dump { graph, types, dominators }
+    Dump {
+        graph,
+        types,
+        dominators,
+    }
 }
 
 /// Reads a dump; `-` is standard input.
@@ -66,13 +70,18 @@ fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Resu
         let reader = scope.spawn(move || read_pieces(&mut source, &full, &spare));
         let parsed = parse(&pieces, &used, options, progress);
         drop((pieces, used));
-        let read = reader.join().unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
+        let read = reader
+            .join()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the reading thread died")));
         read.map(|()| parsed)
     });
     let parsed = parsed.with_context(|| format!("cannot read `{name}`"))?;
     parsed.map_err(|error| {
-        let hint =
-            if matches!(error, ParseError::Foreign(_)) { format!("; {SUPPORTED}") } else { String::new() };
+        let hint = if matches!(error, ParseError::Foreign(_)) {
+            format!("; {SUPPORTED}")
+        } else {
+            String::new()
+        };
         anyhow::anyhow!("`{name}`: {error}{hint}")
     })
 }
@@ -124,8 +133,11 @@ fn fill(source: &mut dyn Read, piece: &mut [u8]) -> std::io::Result<usize> {
 }
 
 fn open(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
-    let mut source: Box<dyn Read + Send> =
-        if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(File::open(path)?) };
+    let mut source: Box<dyn Read + Send> = if path == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(path)?)
+    };
     let mut magic = [0; 4];
     let taken = fill(&mut source, &mut magic)?;
     let whole = std::io::Cursor::new(magic[..taken].to_vec()).chain(source);
@@ -145,7 +157,10 @@ struct Progress {
 
 impl Progress {
     fn of(path: &Path) -> Self {
-        let bytes = std::fs::metadata(path).map(|file| file.len()).ok().filter(|bytes| *bytes > 0);
+        let bytes = std::fs::metadata(path)
+            .map(|file| file.len())
+            .ok()
+            .filter(|bytes| *bytes > 0);
         let bar = bytes.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         let target = if std::io::stderr().is_terminal() {
             ProgressDrawTarget::stderr_with_hz(10)
@@ -153,8 +168,11 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         bar.set_draw_target(target);
-        let template =
-            if bytes.is_some() { "{bar:24} {percent:>3}%  {wide_msg}" } else { "{spinner} {wide_msg}" };
+        let template = if bytes.is_some() {
+            "{bar:24} {percent:>3}%  {wide_msg}"
+        } else {
+            "{spinner} {wide_msg}"
+        };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━╸─"));
         }
@@ -169,7 +187,8 @@ impl Progress {
     /// Of a compressed file, more comes out than went in: the bar stays full then.
     fn advance(&self, bytes: usize) {
         let full = self.bar.length().unwrap_or(u64::MAX);
-        self.bar.set_position((self.bar.position() + bytes as u64).min(full));
+        self.bar
+            .set_position((self.bar.position() + bytes as u64).min(full));
     }
 
     fn clear(&self) {

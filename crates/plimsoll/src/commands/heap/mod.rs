@@ -30,9 +30,6 @@ pub struct HeapArgs {
     pub question: Question,
 }
 
-/// Suspects that an answer names.
-const MAX_SUSPECTS: usize = 10;
-
 /// What can be asked.
 #[derive(Debug, Subcommand)]
 pub enum Question {

@@ -12,9 +12,17 @@ pub fn answer(args: &QueryArgs) -> Result<String> {
     // A query that makes no sense must not cost the time to read a dump.
     let query = Query::parse(&args.query)?;
     let dump = input::read(&args.file, Options::default())?;
-    let subject = Subject { graph: &dump.graph, types: &dump.types, dominators: &dump.dominators };
+    let subject = Subject {
+        graph: &dump.graph,
+        types: &dump.types,
+        dominators: &dump.dominators,
+    };
     let (count, nodes) = query.run(subject);
-    if args.json { as_json(&dump, count, &nodes) } else { Ok(as_text(&dump, count, &nodes)) }
+    if args.json {
+        as_json(&dump, count, &nodes)
+    } else {
+        Ok(as_text(&dump, count, &nodes))
+    }
 }
 
 fn as_json(dump: &Dump, count: usize, nodes: &[NodeIndex]) -> Result<String> {

@@ -13,7 +13,11 @@ const ROWS: usize = 30;
 pub fn answer(args: &SummaryArgs) -> Result<String> {
     let dump = input::read_nodes(&args.file)?;
     let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
-    if args.output.json { as_json(&summary, args.output.limit) } else { Ok(as_text(&summary, args)) }
+    if args.output.json {
+        as_json(&summary, args.output.limit)
+    } else {
+        Ok(as_text(&summary, args))
+    }
 }
 
 fn as_json(summary: &Summary, limit: Option<usize>) -> Result<String> {
@@ -35,7 +39,14 @@ fn as_text(summary: &Summary, args: &SummaryArgs) -> String {
     let rows = args.output.limit.unwrap_or(ROWS);
     for row in summary.types.iter().take(rows) {
         let bytes = |bytes: u64| HumanBytes(bytes as f64).to_string();
-        table.row(&row.type_name, [grouped(row.count), bytes(row.self_bytes), bytes(row.retained_bytes)]);
+        table.row(
+            &row.type_name,
+            [
+                grouped(row.count),
+                bytes(row.self_bytes),
+                bytes(row.retained_bytes),
+            ],
+        );
     }
     let more = summary.types.len().saturating_sub(rows);
     let rest = if more > 0 {
