@@ -23,25 +23,12 @@ pub(crate) struct Anatomy {
 
 impl Anatomy {
     pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
-        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
-        let mut idom = vec![0u32; order.len()];
-        for &node in &order {
-            idom[node as usize] = dominators
-                .immediate_dominator(NodeIndex(node))
-                .map_or(0, |above| above.0);
-        }
-        let mut span = vec![(0, 0); order.len()];
+        let mut span = vec![(0, 0); graph.node_count() as usize];
         for (position, (node, subtree)) in dominators.preorder().enumerate() {
             span[node.0 as usize] = (position as u32, position as u32 + subtree);
         }
-        drop(dominators);
-        let mut anatomy = Anatomy {
-            graph,
-            idom,
-            order,
-            retained: Vec::new(),
-            span,
-        };
+        let (idom, order) = dominators.into_tree();
+        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
         anatomy.rehang_table_strings();
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy

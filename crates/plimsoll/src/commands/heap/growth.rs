@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
-use plimsoll_daemon::FileSources;
 use plimsoll_attribute::Input;
+use plimsoll_daemon::FileSources;
 use plimsoll_heap::v8::Options;
 use plimsoll_heap::{Growth, GrowthStudy, Point, Trend};
 use plimsoll_model::{HumanBytes, Suspect};
