@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use plimsoll_detect::ClassGrowth;
 use plimsoll_model::{
-    AllocationStack, ClassStatus, Cost, Evidence, EvidenceKind, JobClass, Report, Spike, Window, Worker,
+    AllocationStack, ClassStatus, Cost, Evidence, EvidenceKind, JobClass, Report, Spike, Status, Window, Worker,
 };
 use plimsoll_report::{FloorPoint, Series};
 use plimsoll_wire::agent::{AgentStack, ClassTotals};
@@ -41,7 +41,7 @@ pub fn compose(
         worker: worker(command, options, &record, isolate),
         window: window(&record, isolate),
         verdict: study.verdict,
-        job_classes: job_classes(&record, &judged.assessment.classes),
+        job_classes: named_by_objects(job_classes(&record, &judged.assessment.classes), &study),
         suspects: study.suspects,
         spikes: spikes(&record),
         evidence: evidence(&record, folder),
@@ -103,6 +103,20 @@ fn job_classes(record: &Record, growth: &[ClassGrowth]) -> Vec<JobClass> {
         .collect();
     let grown = |class: &JobClass| class.bytes_per_job.map_or(f64::NEG_INFINITY, |bytes| bytes.estimate);
     classes.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+    classes
+}
+
+/// Where the floors could not tell the classes apart, the class that the first suspect was traced to is
+/// the one that leaks.
+fn named_by_objects(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass> {
+    let settled = classes.iter().any(|class| class.status == ClassStatus::Leaking);
+    if settled || study.verdict.status != Status::Leaking {
+        return classes;
+    }
+    let named: Vec<&String> = study.suspects.iter().take(2).filter_map(|suspect| suspect.job_class.as_ref()).collect();
+    for class in classes.iter_mut().filter(|class| named.contains(&&class.class)) {
+        class.status = ClassStatus::Leaking;
+    }
     classes
 }
 

@@ -23,25 +23,65 @@ pub(crate) struct Anatomy {
 
 impl Anatomy {
     pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
-        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
-        let mut idom = vec![0u32; order.len()];
-        for &node in &order {
-            idom[node as usize] = dominators.immediate_dominator(NodeIndex(node)).map_or(0, |above| above.0);
-        }
-        let mut span = vec![(0, 0); order.len()];
+        let mut span = vec![(0, 0); graph.node_count() as usize];
         for (position, (node, subtree)) in dominators.preorder().enumerate() {
             span[node.0 as usize] = (position as u32, position as u32 + subtree);
         }
-        drop(dominators);
+        let (idom, order) = dominators.into_tree();
         let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
+        anatomy.rehang_table_strings();
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
+    }
+
+    /// V8 lists all internalized strings below one root, as if its string table kept them; it does not
+    /// (strings in it are collected like others). Those that one other node holds hang from that.
+    fn rehang_table_strings(&mut self) {
+        let table = self.graph.nodes().take(TABLE_SEARCHED).find(|node| {
+            self.graph.kind(*node) == NodeKind::Synthetic
+                && self.graph.name(*node) == "(Internalized strings)"
+        });
+        let Some(table) = table else { return };
+        let listed: Vec<NodeIndex> = self.graph.edges(table).map(|edge| edge.to).collect();
+        let mut moved = vec![false; self.order.len()];
+        for string in listed {
+            let hangs_high = [0, table.0].contains(&self.idom[string.0 as usize])
+                || self.is_root(self.idom[string.0 as usize]);
+            if let Some(holder) = self.only_holder(string, table).filter(|_| hangs_high) {
+                self.idom[string.0 as usize] = holder;
+                moved[string.0 as usize] = true;
+            }
+        }
+        // Strings dominate nothing, so they may come last.
+        self.order.sort_by_key(|node| moved[*node as usize]);
+    }
+
+    fn is_root(&self, node: u32) -> bool {
+        self.graph.kind(NodeIndex(node)) == NodeKind::Synthetic
+    }
+
+    fn only_holder(&self, string: NodeIndex, table: NodeIndex) -> Option<u32> {
+        if self.graph.kind(string) != NodeKind::String {
+            return None;
+        }
+        let mut only = None;
+        for (from, edge) in self.graph.retainers(string).take(FEW_RETAINERS) {
+            let counts = from != table && holds(edge.kind) && !is_learnt(&self.graph, from);
+            if counts && only.is_some_and(|known| known != from.0) {
+                return None;
+            }
+            if counts {
+                only = Some(from.0);
+            }
+        }
+        only
     }
 
     fn weigh(&self, excluded_script: Option<&str>) -> Vec<u64> {
         let excluded = excluded_script.map(|script| self.below_script(script));
         let counts = |node: u32| {
-            excluded.as_ref().is_none_or(|set| !set[node as usize]) && !is_learnt(&self.graph, NodeIndex(node))
+            excluded.as_ref().is_none_or(|set| !set[node as usize])
+                && !is_learnt(&self.graph, NodeIndex(node))
         };
         let mut retained = vec![0u64; self.order.len()];
         for &node in self.order.iter().rev() {
@@ -97,17 +137,11 @@ impl Anatomy {
         self.idom[node as usize]
     }
 
-    /// The object that a backing store belongs to; any other node is its own owner.
+    /// The object (or root of the runtime) that a backing store belongs to; any other node is its own owner.
     pub(crate) fn owner(&self, node: u32) -> u32 {
         let mut at = node;
         while at != 0 && is_backing(&self.graph, NodeIndex(at)) {
-            let above = self.idom[at as usize];
-            if !matches!(self.graph.kind(NodeIndex(above)), NodeKind::Object | NodeKind::Closure)
-                && !is_backing(&self.graph, NodeIndex(above))
-            {
-                break;
-            }
-            at = above;
+            at = self.idom[at as usize];
         }
         at
     }
@@ -138,6 +172,11 @@ impl Anatomy {
 
 /// Retainers of one node that are looked at: an interned string or a shared shape has millions.
 pub(crate) const RETAINERS_READ: usize = 2000;
+
+/// V8's root categories are among the first nodes of a dump.
+const TABLE_SEARCHED: usize = 200;
+/// A string with more retainers than this is shared.
+const FEW_RETAINERS: usize = 16;
 
 /// Whether growth follows an edge: weak and shortcut edges keep nothing alive by themselves.
 pub(crate) fn holds(kind: EdgeKind) -> bool {
@@ -191,7 +230,9 @@ pub(crate) fn strip_scheme(name: &str) -> &str {
 
 /// The script that a function was written in: closure → shared function info → script.
 pub(crate) fn script_name(graph: &Graph, closure: NodeIndex) -> Option<&str> {
-    let shared = graph.edges(closure).find(|edge| edge.name == EdgeName::Name("shared"))?;
+    let shared = graph
+        .edges(closure)
+        .find(|edge| edge.name == EdgeName::Name("shared"))?;
     graph
         .edges(shared.to)
         .find(|edge| matches!(edge.name, EdgeName::Name("script_or_debug_info" | "script")))
@@ -212,13 +253,18 @@ pub(crate) fn variable_name<'g>(graph: &'g Graph, context: NodeIndex, edge: &Edg
 /// Small integers are no nodes and take no slot, so with one among them the order tells no more.
 fn block_variable(graph: &Graph, context: NodeIndex, slot: u32) -> Option<&str> {
     let hidden = |node: NodeIndex| graph.edges(node).filter(|edge| edge.kind == EdgeKind::Hidden);
-    let info = graph.edges(context).find(|edge| edge.name == EdgeName::Name("scope_info"))?.to;
+    let info = graph
+        .edges(context)
+        .find(|edge| edge.name == EdgeName::Name("scope_info"))?
+        .to;
     let names: Vec<&str> = hidden(info)
         .filter(|edge| graph.kind(edge.to) == NodeKind::String)
         .map(|edge| graph.name(edge.to))
         .collect();
     let slots = hidden(context).count();
-    let first = hidden(context).map(|edge| edge.name).position(|name| name == EdgeName::Index(slot))?;
+    let first = hidden(context)
+        .map(|edge| edge.name)
+        .position(|name| name == EdgeName::Index(slot))?;
     // As many names as slots, or a lone name, leave no doubt.
     (slots == names.len() || names.len() == 1).then(|| names.get(first).copied())?
 }

@@ -35,14 +35,12 @@ fn census(path: &Path, study: &mut GrowthStudy, jobs: u64) -> Result<Census> {
     let dump = input::read(path, Options::default())?;
     let census = Census::of(&dump.graph, &dump.types, &dump.dominators);
     let label = path.display().to_string();
-    study.add(
-        Point {
-            label,
-            jobs,
-            ..Point::default()
-        },
-        dump.graph,
-    );
+    let point = Point {
+        label,
+        jobs,
+        ..Point::default()
+    };
+    study.add_weighed(point, dump.graph, dump.dominators);
     Ok(census)
 }
 

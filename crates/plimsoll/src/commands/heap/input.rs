@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_heap::v8::{Options, ParseError, Parser};
-use plimsoll_heap::{Dominators, Graph, Types};
+use plimsoll_heap::{Dominators, Graph, RetainingEdges, Types};
 
 const SUPPORTED: &str =
     "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
@@ -26,15 +26,24 @@ pub struct Dump {
 
 /// Reads a dump and computes dominators; `-` is standard input.
 pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
-    Ok(weigh(read_graph(path, options)?, path))
+    let graph = read_graph(path, options)?;
+    let edges = RetainingEdges::of(&graph);
+    Ok(weigh(graph, edges, path))
 }
 
-/// Computes dominators and names types.
-pub fn weigh(graph: Graph, path: &Path) -> Dump {
+/// The same for questions about nodes alone: names of types are kept, labels of edges are not.
+pub fn read_nodes(path: &Path) -> anyhow::Result<Dump> {
+    let mut graph = read_graph(path, Options::names_only())?;
+    let edges = RetainingEdges::of(&graph);
+    graph.forget_labels();
+    Ok(weigh(graph, edges, path))
+}
+
+fn weigh(graph: Graph, edges: RetainingEdges, path: &Path) -> Dump {
     let progress = Progress::of(path);
     progress.phase("computing retained sizes");
+    let dominators = Dominators::over(&graph, edges);
     let types = Types::of(&graph);
-    let dominators = Dominators::of(&graph);
     progress.clear();
     Dump {
         graph,

@@ -3,6 +3,7 @@
 mod diff;
 mod growth;
 mod input;
+mod query;
 mod retainers;
 mod summary;
 mod suspects;
@@ -21,14 +22,13 @@ Examples:
   plimsoll heap summary worker.heapsnapshot
   plimsoll heap diff before.heapsnapshot after.heapsnapshot
   plimsoll heap growth a.heapsnapshot@100 b.heapsnapshot@550 c.heapsnapshot@1000
+  plimsoll heap query worker.heapsnapshot 'type = \"Array\" and retained > 10MB limit 5'
   plimsoll heap retainers --type Job worker.heapsnapshot.gz")]
 pub struct HeapArgs {
     /// What to ask
     #[command(subcommand)]
     pub question: Question,
 }
-
-/// Suspects that an answer names.
 
 /// What can be asked.
 #[derive(Debug, Subcommand)]
@@ -39,6 +39,8 @@ pub enum Question {
     Diff(DiffArgs),
     /// What grows with jobs over two or more dumps of one process, and who holds it.
     Growth(GrowthArgs),
+    /// Objects that match, such as 'type = "Array" and retained > 10MB order by retained desc limit 20'.
+    Query(QueryArgs),
     /// Who holds an object, or the largest objects of a type.
     Retainers(RetainersArgs),
 }
@@ -104,6 +106,23 @@ pub struct RetainersArgs {
     pub output: OutputArgs,
 }
 
+/// Options of `heap query`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Fields: type, name, id, self, retained, edges. Comparisons: = != < <= > >=, ~ (contains); and, or, not, ( ).
+Then: order by FIELD [asc|desc], limit N.")]
+pub struct QueryArgs {
+    /// The dump; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to look for
+    #[arg(value_name = "QUERY")]
+    pub query: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How answers are given.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
@@ -124,6 +143,7 @@ pub fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
         Question::Summary(args) => (summary::answer(args)?, ExitCode::SUCCESS),
         Question::Diff(args) => (diff::answer(args)?, ExitCode::SUCCESS),
         Question::Growth(args) => growth::answer(args)?,
+        Question::Query(args) => (query::answer(args)?, ExitCode::SUCCESS),
         Question::Retainers(args) => (retainers::answer(args)?, ExitCode::SUCCESS),
     };
     print(&answer)?;
