@@ -8,13 +8,15 @@ const { headRoom } = require('./headroom.cjs');
 
 const now = performance.now.bind(performance);
 
-/** The first three points are what a short run is judged by: they need not wait out their own pause. */
+/** The first three points are what a short run is judged by: they may follow each other more closely. */
 const EAGER_CAPTURES = 3;
-/** Each capture sees half as many jobs again as the one before, so the number grows only with the logarithm. */
-const GROWTH = 1.5;
+/** Each capture sees as many jobs again as were done before it, so the number grows only with the logarithm. */
+const GROWTH = 2;
 const FIRST_JOBS = 10;
 const SHORTEST_GAP_MS = 100;
-const GAP_IN_PAUSES = 2;
+/** The same for time at work, pauses not counted: a fast worker would double its jobs within milliseconds. */
+const EAGER_GROWTH = 0.5;
+const LATER_GROWTH = 1;
 const KEPT_FILES = 8;
 /** On the way out a worker may be kept this long for its last evidence, and no longer. */
 const LONGEST_EXIT_PAUSE_MS = 10_000;
@@ -34,6 +36,7 @@ class Capture {
     this.lastJobs = 0;
     this.lastAt = 0;
     this.lastPauseMs = 0;
+    this.workedMs = 0;
     this.kept = [];
     this.asked = false;
     this.nearLimit = false;
@@ -57,8 +60,8 @@ class Capture {
   }
 
   earliestAt() {
-    const pauses = this.sequence < EAGER_CAPTURES ? 0 : GAP_IN_PAUSES;
-    return this.lastAt + Math.max(SHORTEST_GAP_MS, pauses * this.lastPauseMs);
+    const growth = this.sequence < EAGER_CAPTURES ? EAGER_GROWTH : LATER_GROWTH;
+    return this.lastAt + Math.max(SHORTEST_GAP_MS, growth * this.workedMs);
   }
 
   due(done) {
@@ -108,6 +111,7 @@ class Capture {
     if (refusal !== null) this.skip(refusal, done);
     else this.write(reason, inFlight, done);
     this.lastAt = now();
+    this.workedMs = this.budget.workedMs();
     this.lastJobs = done;
   }
 

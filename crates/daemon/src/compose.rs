@@ -37,11 +37,12 @@ pub fn compose(
     study: Study,
 ) -> Outcome {
     let isolate = judged.isolate.and_then(|id| record.isolates.get(&id));
+    let job_classes = named_by_objects(job_classes(&record, &judged.assessment.classes), &study);
     let report = Report {
         worker: worker(command, options, &record, isolate),
         window: window(&record, isolate),
         verdict: study.verdict,
-        job_classes: named_by_objects(job_classes(&record, &judged.assessment.classes), &study),
+        job_classes,
         suspects: study.suspects,
         spikes: spikes(&record),
         evidence: evidence(&record, folder),
