@@ -13,6 +13,7 @@ use crate::detector::Detector;
 use crate::quantile::{quantile, student};
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
+use crate::trend::WIDENING;
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
 const SHARE_THAT_COUNTS: f64 = 0.02;
@@ -84,7 +85,7 @@ pub(crate) fn class_growth(
             .map(|(name, jobs)| unknown(name, *jobs))
             .collect();
     };
-    let z = student(quantile(confidence), problem.freedom);
+    let z = student(WIDENING * quantile(confidence), problem.freedom);
     let intervals: Vec<Option<Estimate>> = (0..names.len())
         .map(|class| problem.interval(class, z, confidence))
         .collect();
