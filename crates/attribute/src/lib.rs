@@ -1,5 +1,13 @@
-//! Verdict, jobs, heap growth and stacks made into ranked suspects. Pure.
+//! Who leaks: holders from the dumps, joined with job classes and allocation stacks into suspects.
+//!
+//! Pure. [`attribute`] ranks suspects; [`settle`] takes the objects' word into a verdict that a series
+//! of figures alone cannot settle (a leak, or a structure that fills up).
 
+mod class;
 mod settle;
+mod stack;
+mod suspect;
 
+pub use class::ClassGrowth;
 pub use settle::settle;
+pub use suspect::{Input, attribute};

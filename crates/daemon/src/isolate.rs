@@ -149,7 +149,8 @@ impl Isolate {
     }
 
     fn take_counts(&mut self, at: f64, classes: BTreeMap<String, ClassTotals>) {
-        self.classes = classes;
+        // A message holds the classes that have changed since the one before.
+        self.classes.extend(classes);
         let counts = self.classes.iter().map(|(name, class)| (name.clone(), class.done)).collect();
         self.job_counts.push((at, counts));
     }
@@ -183,7 +184,7 @@ impl Isolate {
         let floors = self.floors.points();
         let [(_, first), .., (_, before), (_, last)] = floors else { return false };
         let grown = (total(before) - total(first)).max(FAREWELL_BYTES);
-        if total(before) - total(last) < FAREWELL_SHARE * grown {
+        if !last.is_final || total(before) - total(last) < FAREWELL_SHARE * grown {
             return false;
         }
         self.floors.pop();
@@ -266,11 +267,21 @@ mod tests {
     }
 
     #[test]
+    fn classes_that_did_not_change_are_kept() {
+        let mut isolate = Isolate::default();
+        for (class, done) in [("a", 3), ("b", 4), ("a", 5)] {
+            let totals = ClassTotals { done, ..ClassTotals::default() };
+            isolate.take_counts(0.0, BTreeMap::from([(class.to_owned(), totals)]));
+        }
+        assert_eq!(isolate.jobs_done(), 9);
+    }
+
+    #[test]
     fn a_farewell_is_left_out() {
         let check = |live: &[u64], expected: usize| {
             let mut isolate = Isolate::default();
             for bytes in live {
-                isolate.take_floor(0.0, AgentFloor { live_bytes: *bytes, ..AgentFloor::default() });
+                isolate.take_floor(0.0, AgentFloor { live_bytes: *bytes, is_final: true, ..AgentFloor::default() });
             }
             assert_eq!(isolate.forget_farewell(), expected < live.len());
             assert_eq!(isolate.floors.points().len(), expected, "{live:?}");

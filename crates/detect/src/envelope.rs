@@ -17,8 +17,11 @@ pub(crate) struct Low {
 pub(crate) const MEMORY_LOWS: usize = 32;
 /// Stretches kept of counts, which are told by their level more than by their slope.
 pub(crate) const COUNT_LOWS: usize = 16;
-/// The first length of a stretch: doubled eight times it is an hour.
+/// The first length of a stretch of memory: doubled eight times it is an hour.
 const STRETCH_SECONDS: f64 = 3600.0 / 256.0;
+
+/// That of descriptors and threads, which no collector lets drift: doubled fourteen times it is an hour.
+const COUNT_STRETCH_SECONDS: f64 = 3600.0 / 16_384.0;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
@@ -31,6 +34,11 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
+    /// An envelope of something that is counted, fine enough for a run of a few seconds.
+    pub fn of_counts() -> Self {
+        Envelope { stretch_seconds: COUNT_STRETCH_SECONDS, ..Envelope::new(MEMORY_LOWS) }
+    }
+
     pub fn new(lows_max: usize) -> Self {
         Envelope {
             lows_max,

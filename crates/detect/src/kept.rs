@@ -72,8 +72,8 @@ impl Default for Kept {
             used: Envelope::new(COUNT_LOWS),
             native: Envelope::new(MEMORY_LOWS),
             resident: Envelope::new(MEMORY_LOWS),
-            fds: Envelope::new(COUNT_LOWS),
-            threads: Envelope::new(COUNT_LOWS),
+            fds: Envelope::of_counts(),
+            threads: Envelope::of_counts(),
             rss_bytes: None,
         }
     }

@@ -15,8 +15,9 @@ use crate::growth_reduce::Reduced;
 use crate::growth_trend::Trend;
 use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
+use crate::holder_follow::History;
 use crate::source::{Position, SourceLookup};
-use crate::Graph;
+use crate::{Dominators, Graph};
 
 /// When a dump was taken.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,8 +82,12 @@ pub struct Holder {
     pub counts: Vec<Option<u64>>,
     /// Retained bytes at each point, where the holder was there.
     pub retained_bytes: Vec<Option<u64>>,
-    /// Objects gained per job, first to last and in the last interval.
+    /// Objects gained from the first dump to the last, links of chains and open handles included.
+    pub gained: f64,
+    /// Objects gained per job in the last interval.
     pub count_per_job: f64,
+    /// Objects gained per job in each interval.
+    pub count_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in each interval.
     pub bytes_per_job_by_interval: Vec<f64>,
     /// Bytes gained per job in the last interval.
@@ -119,16 +124,36 @@ pub struct FunctionSite {
     pub source: Position,
 }
 
+impl Holder {
+    /// What to do if the pattern turns out to be another than the dumps alone show.
+    pub fn remedies_for(&self, pattern: Pattern) -> Vec<String> {
+        if pattern == self.pattern {
+            return self.remedies.clone();
+        }
+        crate::pattern_remedy::remedies(pattern, &self.name, None)
+    }
+}
+
 impl GrowthStudy {
     /// A study that leaves out the objects of the agent whose script has this path.
     pub fn new(agent_script: Option<String>) -> Self {
-        GrowthStudy { agent_script, ..GrowthStudy::default() }
+        GrowthStudy {
+            agent_script,
+            ..GrowthStudy::default()
+        }
     }
 
     /// Takes the next dump; points must come in the order of their jobs.
     pub fn add(&mut self, point: Point, graph: Graph) {
         self.make_room();
-        let anatomy = Anatomy::new(graph, self.agent_script.as_deref());
+        let dominators = Dominators::of(&graph);
+        self.add_weighed(point, graph, dominators);
+    }
+
+    /// The same for a dump whose dominators are known already.
+    pub fn add_weighed(&mut self, point: Point, graph: Graph, dominators: Dominators) {
+        self.make_room();
+        let anatomy = Anatomy::new(graph, dominators, self.agent_script.as_deref());
         if let Some(earlier) = self.reduced.last() {
             self.intervals.push(Interval::between(earlier, &anatomy));
         }
@@ -146,17 +171,36 @@ impl GrowthStudy {
 
     /// Names what grew. Without two dumps there is nothing to tell.
     pub fn finish(self, sources: &dyn SourceLookup) -> Growth {
-        let jobs: Vec<f64> =
-            self.points.windows(2).map(|pair| pair[1].jobs.saturating_sub(pair[0].jobs).max(1) as f64).collect();
-        let total_bytes_per_job =
-            self.intervals.iter().zip(&jobs).map(|(interval, jobs)| interval.total_bytes / jobs).collect();
+        let jobs: Vec<f64> = self
+            .points
+            .windows(2)
+            .map(|pair| pair[1].jobs.saturating_sub(pair[0].jobs).max(1) as f64)
+            .collect();
+        let total_bytes_per_job = self
+            .intervals
+            .iter()
+            .zip(&jobs)
+            .map(|(interval, jobs)| interval.total_bytes / jobs)
+            .collect();
         let types = crate::growth_types::compare(&self.tables, &self.points);
         let holders = match &self.latest {
-            Some(anatomy) if !self.intervals.is_empty() => {
-                name_holders(anatomy, &self.reduced, &self.intervals, &jobs, self.agent_script.as_deref(), sources)
-            }
+            Some(anatomy) if !self.intervals.is_empty() => name_holders(
+                History {
+                    anatomy,
+                    reduced: &self.reduced,
+                    intervals: &self.intervals,
+                    jobs: &jobs,
+                },
+                self.agent_script.as_deref(),
+                sources,
+            ),
             _ => Vec::new(),
         };
-        Growth { points: self.points, types, holders, total_bytes_per_job }
+        Growth {
+            points: self.points,
+            types,
+            holders,
+            total_bytes_per_job,
+        }
     }
 }

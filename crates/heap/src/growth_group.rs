@@ -5,22 +5,21 @@ use std::collections::{BTreeMap, HashMap};
 use crate::growth_anatomy::{RETAINERS_READ, holds};
 use crate::growth_chain::climb;
 use crate::growth_interval::{Finding, Later, Place, shape};
-use crate::growth_members::{member_count, members_where};
-use crate::growth_reduce::{flock_key, is_synthetic};
-use crate::growth_weight::is_backing;
-use crate::{Edge, EdgeKind, EdgeName, NodeIndex, NodeKind};
-
-/// Properties that an object must have gained to count as a dictionary rather than a record.
-const DICTIONARY_GAIN: i64 = 3;
-/// New objects kept as examples of a finding.
-const SAMPLES: usize = 48;
+use crate::growth_net::{
+    gains, is_machinery, net_of_flock, net_of_last_link, net_of_members, net_of_slot, samples,
+};
+use crate::growth_reduce::is_synthetic;
+use crate::holder_pile::type_of;
+use crate::{Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
 
 /// A place in an old object.
 type Spot = (u32, Place);
 
 /// Shares the new objects `tops` below `anchor` out among the places that hold them.
-pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32]) -> Vec<Finding> {
+/// `own_bytes` is what the anchor gained, net: more cannot hang from places whose past is unknown.
+pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32], own_bytes: f64) -> Vec<Finding> {
     let mut sharing = Sharing::new(later, anchor, tops);
+    sharing.own_bytes = own_bytes;
     sharing.give_to_collections();
     sharing.spread();
     sharing.give_rest_by_component();
@@ -30,6 +29,7 @@ pub(crate) fn group_children(later: &Later<'_>, anchor: u32, tops: &[u32]) -> Ve
 struct Sharing<'l, 'a> {
     later: &'l Later<'a>,
     anchor: u32,
+    own_bytes: f64,
     tops: &'l [u32],
     /// Per top: places of old objects that hold it.
     spots: Vec<Vec<Spot>>,
@@ -44,6 +44,7 @@ impl<'l, 'a> Sharing<'l, 'a> {
         let mut sharing = Sharing {
             later,
             anchor,
+            own_bytes: 0.0,
             tops,
             spots: vec![Vec::new(); tops.len()],
             siblings: Vec::new(),
@@ -69,8 +70,14 @@ impl<'l, 'a> Sharing<'l, 'a> {
             let owner = anatomy.owner(from.0);
             if self.later.old[owner as usize] {
                 if !is_machinery(self.later, owner) {
-                    let gained = *dictionaries.entry(owner).or_insert_with(|| gains(self.later, owner));
-                    let place = place_of(anatomy.graph.kind(from) == NodeKind::Array && owner != from.0, &edge, gained);
+                    let gained = *dictionaries
+                        .entry(owner)
+                        .or_insert_with(|| gains(self.later, owner));
+                    let place = place_of(
+                        anatomy.graph.kind(from) == NodeKind::Array && owner != from.0,
+                        &edge,
+                        gained,
+                    );
                     if !self.spots[at].contains(&(owner, place.clone())) {
                         self.spots[at].push((owner, place));
                     }
@@ -94,8 +101,12 @@ impl<'l, 'a> Sharing<'l, 'a> {
                     }
                 }
             }
-            let best = cover.into_iter().max_by_key(|(owner, count)| (*count, std::cmp::Reverse(*owner)));
-            let Some((owner, _)) = best.filter(|(_, count)| *count >= 2) else { return };
+            let best = cover
+                .into_iter()
+                .max_by_key(|(owner, count)| (*count, std::cmp::Reverse(*owner)));
+            let Some((owner, _)) = best.filter(|(_, count)| *count >= 2) else {
+                return;
+            };
             let spot = (owner, Place::Members);
             for at in 0..self.tops.len() {
                 if self.given[at].is_none() && self.spots[at].contains(&spot) {
@@ -111,7 +122,9 @@ impl<'l, 'a> Sharing<'l, 'a> {
         for (held, holder) in &self.siblings {
             held_by.entry(*holder).or_default().push(*held);
         }
-        let mut queue: Vec<usize> = (0..self.tops.len()).filter(|at| self.given[*at].is_some()).collect();
+        let mut queue: Vec<usize> = (0..self.tops.len())
+            .filter(|at| self.given[*at].is_some())
+            .collect();
         while let Some(at) = queue.pop() {
             for held in held_by.remove(&at).unwrap_or_default() {
                 if self.given[held].is_none() {
@@ -137,30 +150,49 @@ impl<'l, 'a> Sharing<'l, 'a> {
         }
         for part in parts.into_values() {
             let spot = self.best_spot(&part);
+            let flock = self.flock(&part);
             for at in part {
-                let fallback = || (self.anchor, self.flock(self.tops[at]));
+                let fallback = || (self.anchor, flock.clone());
                 self.given[at] = Some(spot.clone().unwrap_or_else(fallback));
             }
         }
     }
 
     fn best_spot(&self, part: &[usize]) -> Option<Spot> {
+        if is_synthetic(self.later.anatomy, self.anchor) {
+            return None;
+        }
         let mut cover: BTreeMap<(bool, u32), (usize, Place)> = BTreeMap::new();
         for at in part {
             for (owner, place) in &self.spots[*at] {
-                let entry = cover.entry((*owner != self.anchor, *owner)).or_insert((0, place.clone()));
+                let entry = cover
+                    .entry((*owner != self.anchor, *owner))
+                    .or_insert((0, place.clone()));
                 entry.0 += 1;
             }
         }
-        cover.into_iter().next().map(|((_, owner), (_, place))| (owner, place))
+        cover
+            .into_iter()
+            .next()
+            .map(|((_, owner), (_, place))| (owner, place))
     }
 
-    fn flock(&self, top: u32) -> Place {
-        if is_synthetic(self.later.anatomy, self.anchor) {
-            Place::Flock(self.later.anatomy.graph.name(NodeIndex(top)).to_owned())
-        } else {
-            Place::Slot(String::new())
+    /// Below a root of the runtime: everything around open handles together, other things by type.
+    fn flock(&self, part: &[usize]) -> Place {
+        let anatomy = self.later.anatomy;
+        if !is_synthetic(anatomy, self.anchor) {
+            return Place::Slot(String::new());
         }
+        let tops = || part.iter().map(|at| NodeIndex(self.tops[*at]));
+        if tops().any(|top| is_wrapped(&anatomy.graph, top)) {
+            return Place::Flock(HANDLES.to_owned());
+        }
+        Place::Flock(
+            tops()
+                .next()
+                .map(|top| type_of(&anatomy.graph, top))
+                .unwrap_or_default(),
+        )
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -174,7 +206,52 @@ impl<'l, 'a> Sharing<'l, 'a> {
             });
             groups[number].1.push(self.tops[at]);
         }
-        groups.into_iter().filter_map(|((owner, place), tops)| finding(self.later, owner, place, &tops)).collect()
+        let finding = |((owner, place), tops): (Spot, Vec<u32>)| self.finding(owner, place, &tops);
+        groups.into_iter().filter_map(finding).collect()
+    }
+
+    fn finding(&self, owner: u32, place: Place, tops: &[u32]) -> Option<Finding> {
+        let later = self.later;
+        let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
+        let net = match &place {
+            Place::Members => net_of_members(later, owner, fresh)
+                .or_else(|| net_of_last_link(later, self.own_bytes, tops, fresh))?,
+            Place::Slot(name) => net_of_slot(later, self.own_bytes, (owner, name), tops, fresh),
+            Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
+        };
+        let anatomy = later.anatomy;
+        let head = match &place {
+            Place::Slot(_) => climb(anatomy, tops[0]),
+            _ => None,
+        };
+        let (holder, place) = match head {
+            Some(head) if later.old[head.first as usize] => (head.owner, slot_between(later, &head, place)),
+            _ => (owner, place),
+        };
+        (net.bytes > 0.0).then(|| Finding {
+            owner: holder,
+            owner_id: anatomy.graph.id(NodeIndex(holder)),
+            place,
+            bytes: net.bytes,
+            count: net.gained,
+            arrived: net.arrived,
+            left: net.arrived - net.gained,
+            shape: shape(anatomy, holder),
+            samples: samples(later, tops),
+        })
+    }
+}
+
+/// Name of the flock of open handles with all that hangs from them.
+const HANDLES: &str = "open handles";
+
+/// An object with a native counterpart, or that counterpart.
+fn is_wrapped(graph: &Graph, node: NodeIndex) -> bool {
+    match graph.kind(node) {
+        NodeKind::Native | NodeKind::Synthetic => graph.name(node).starts_with("Node / "),
+        _ => graph
+            .edges(node)
+            .any(|edge| edge.name == EdgeName::Name("javascript_to_native")),
     }
 }
 
@@ -187,22 +264,6 @@ fn find(component: &mut [usize], at: usize) -> usize {
     root
 }
 
-/// Lists that the runtime keeps of everything there is: they hold, but they are nobody's holder.
-fn is_machinery(later: &Later<'_>, node: u32) -> bool {
-    let kind = later.anatomy.graph.kind(NodeIndex(node));
-    matches!(kind, NodeKind::Synthetic | NodeKind::Native | NodeKind::Code | NodeKind::ObjectShape)
-}
-
-fn gains(later: &Later<'_>, owner: u32) -> bool {
-    net_members(later, owner) >= DICTIONARY_GAIN
-}
-
-fn net_members(later: &Later<'_>, owner: u32) -> i64 {
-    let now = i64::from(member_count(&later.anatomy.graph, NodeIndex(owner)));
-    let before = later.earlier.former(later.anatomy, owner).map_or(0, |former| i64::from(former.members));
-    now - before
-}
-
 fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
     match (edge.kind, edge.name) {
         (EdgeKind::Element, _) => Place::Members,
@@ -213,111 +274,15 @@ fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
     }
 }
 
-fn finding(later: &Later<'_>, owner: u32, place: Place, tops: &[u32]) -> Option<Finding> {
-    let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
-    let mut moved = (0.0, 0.0);
-    let (bytes, count) = match &place {
-        Place::Members => {
-            let net = net_of_members(later, owner, fresh)?;
-            moved = (net.arrived, net.arrived - net.gained);
-            (net.bytes, net.gained)
-        }
-        Place::Slot(name) => net_of_slot(later, owner, name, tops, fresh),
-        Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
-    };
-    let anatomy = later.anatomy;
-    let head = match &place {
-        Place::Slot(_) => climb(anatomy, tops[0]),
-        _ => None,
-    };
-    let (holder, place) = match head {
-        Some(head) if later.old[head.first as usize] => (head.owner, slot_between(later, &head, place)),
-        _ => (owner, place),
-    };
-    let samples = samples(later, tops);
-    let owner_id = anatomy.graph.id(NodeIndex(holder));
-    let shape = shape(anatomy, holder);
-    (bytes > 0.0).then_some(Finding {
-        owner: holder,
-        owner_id,
-        place,
-        bytes,
-        count,
-        arrived: moved.0,
-        left: moved.1,
-        shape,
-        samples,
-    })
-}
-
 fn slot_between(later: &Later<'_>, head: &crate::growth_chain::Head, fallback: Place) -> Place {
     let above = later.anatomy.above(head.first);
-    match later.anatomy.edge_between(above, head.first).map(|edge| edge.name) {
+    match later
+        .anatomy
+        .edge_between(above, head.first)
+        .map(|edge| edge.name)
+    {
         Some(EdgeName::Name(name)) => Place::Slot(name.to_owned()),
         Some(EdgeName::Index(index)) => Place::Slot(index.to_string()),
         None => fallback,
     }
-}
-
-/// The balance of a collection.
-struct Net {
-    bytes: f64,
-    gained: f64,
-    arrived: f64,
-}
-
-/// A collection that takes in as many as it lets go has not grown: its new members replace old ones.
-fn net_of_members(later: &Later<'_>, owner: u32, fresh: u64) -> Option<Net> {
-    let gained = net_members(later, owner);
-    let graph = &later.anatomy.graph;
-    let arrived = members_where(graph, NodeIndex(owner), |node| !later.old[node.0 as usize]);
-    if gained <= 0 || arrived == 0 {
-        return None;
-    }
-    let (gained, arrived) = (gained as f64, f64::from(arrived));
-    Some(Net { bytes: fresh as f64 * (gained / arrived).min(1.0), gained, arrived: arrived.max(gained) })
-}
-
-/// What hangs in a slot now, less what hung there before.
-fn net_of_slot(later: &Later<'_>, owner: u32, name: &str, tops: &[u32], fresh: u64) -> (f64, f64) {
-    let anatomy = later.anatomy;
-    let before = later.earlier.slot_bytes(anatomy.graph.id(NodeIndex(owner)), name).unwrap_or(0);
-    let now: u64 = tops.iter().map(|top| anatomy.retained[*top as usize]).sum();
-    let bytes = now.saturating_sub(before).min(fresh) as f64;
-    let links = if tops.len() > 1 { tops.len() } else { heavy_path(later, tops[0]).len() };
-    let share = if fresh > 0 { bytes / fresh as f64 } else { 0.0 };
-    (bytes, links as f64 * share)
-}
-
-/// What a synthetic root holds of one type now, less what it held before.
-fn net_of_flock(later: &Later<'_>, owner: u32, tops: &[u32], fresh: u64) -> Option<(f64, f64)> {
-    let key = flock_key(later.anatomy, owner, tops[0]);
-    let (now, before) = (later.flock_now(key), later.earlier.flock(key));
-    let count = now.count.checked_sub(before.count).filter(|count| *count > 0)?;
-    let bytes = now.bytes.saturating_sub(before.bytes).min(fresh) as f64;
-    Some((bytes, count as f64))
-}
-
-/// New objects of one type down the heaviest way: the links of a chain.
-fn heavy_path(later: &Later<'_>, top: u32) -> Vec<u32> {
-    let graph = &later.anatomy.graph;
-    let name = (graph.kind(NodeIndex(top)), graph.name(NodeIndex(top)));
-    std::iter::successors(Some(top), |at| {
-        Some(later.heavy[*at as usize]).filter(|next| *next != crate::growth_anatomy::NONE)
-    })
-    .filter(|at| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at))) == name)
-    .collect()
-}
-
-/// Evenly spread examples; keys are left out where there are values.
-fn samples(later: &Later<'_>, tops: &[u32]) -> Vec<u32> {
-    let graph = &later.anatomy.graph;
-    let mut links = if tops.len() > 1 { tops.to_vec() } else { heavy_path(later, tops[0]) };
-    links.retain(|node| !is_backing(graph, NodeIndex(*node)));
-    let is_text = |node: &u32| matches!(graph.kind(NodeIndex(*node)), NodeKind::String | NodeKind::Number);
-    if links.iter().any(|node| !is_text(node)) {
-        links.retain(|node| !is_text(node));
-    }
-    let step = links.len().div_ceil(SAMPLES).max(1);
-    links.into_iter().step_by(step).collect()
 }

@@ -103,12 +103,17 @@ impl Interval {
         gross.sort_unstable_by_key(|(bytes, anchor)| (std::cmp::Reverse(*bytes), *anchor));
         let mut findings = Vec::new();
         for (_, anchor) in gross.into_iter().take(ANCHORS) {
-            findings.extend(group_children(&later, anchor, &children[&anchor]));
+            let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
+            findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
-        Interval { findings, shapes, total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before) }
+        Interval {
+            findings,
+            shapes,
+            total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before),
+        }
     }
 }
 
@@ -189,7 +194,11 @@ impl<'a> Later<'a> {
                 continue;
             }
             let above = self.anatomy.above(node) as usize;
-            self.top[at] = if self.top[above] == NONE { node } else { self.top[above] };
+            self.top[at] = if self.top[above] == NONE {
+                node
+            } else {
+                self.top[above]
+            };
         }
     }
 

@@ -1,6 +1,5 @@
 //! How growth goes on from one interval between dumps to the next.
 
-
 /// What three points tell about something that grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trend {
@@ -12,6 +11,8 @@ pub enum Trend {
     FillsAndStops,
     /// Grew in the last interval only.
     Began,
+    /// Many times more per job in the last interval than before: not in proportion to jobs.
+    Uneven,
     /// Too few objects to tell, or two points only.
     Unclear,
 }
@@ -27,7 +28,11 @@ pub(crate) struct Step {
 
 impl Step {
     fn rate(self) -> f64 {
-        if self.jobs > 0.0 { self.count / self.jobs } else { 0.0 }
+        if self.jobs > 0.0 {
+            self.count / self.jobs
+        } else {
+            0.0
+        }
     }
 }
 
@@ -37,6 +42,9 @@ impl Step {
 const SLOWING_SHARE: f64 = 0.6;
 /// Below this share it has stopped: what goes on is replacement and noise.
 const STOPPED_SHARE: f64 = 0.15;
+/// Beyond this share of the earlier rate it follows something other than jobs (a sweep once a second,
+/// a pool that opens late). Pinned by `growth_that_jumps_is_uneven`.
+const UNEVEN_SHARE: f64 = 3.0;
 /// Standard deviations (of Poisson counts) by which the last rate must be lower. With three, one
 /// leak in seven hundred that some jobs cause at random would be called slowing.
 const DEVIATIONS: f64 = 3.0;
@@ -45,7 +53,9 @@ const FEWEST: f64 = 3.0;
 
 /// Judges consecutive steps, the earliest first.
 pub(crate) fn judge(steps: &[Step]) -> Trend {
-    let Some((last, earlier)) = steps.split_last() else { return Trend::Unclear };
+    let Some((last, earlier)) = steps.split_last() else {
+        return Trend::Unclear;
+    };
     let before = Step {
         count: earlier.iter().map(|step| step.count.max(0.0)).sum(),
         jobs: earlier.iter().map(|step| step.jobs).sum(),
@@ -54,18 +64,35 @@ pub(crate) fn judge(steps: &[Step]) -> Trend {
         return Trend::Unclear;
     }
     let peak = earlier.iter().map(|step| step.rate()).fold(0.0, f64::max);
-    let share = if peak > 0.0 { last.rate() / peak } else { f64::INFINITY };
+    let share = if peak > 0.0 {
+        last.rate() / peak
+    } else {
+        f64::INFINITY
+    };
     if before.count < 1.0 {
         return Trend::Began;
     }
-    if share >= SLOWING_SHARE || !is_lower(*last, before) {
-        return if last.count <= 0.0 { Trend::FillsAndStops } else { Trend::Proportional };
+    if share > UNEVEN_SHARE && is_lower(before, *last) {
+        return Trend::Uneven;
     }
-    if share < STOPPED_SHARE { Trend::FillsAndStops } else { Trend::Slowing }
+    if share >= SLOWING_SHARE || !is_lower(*last, before) {
+        return if last.count <= 0.0 {
+            Trend::FillsAndStops
+        } else {
+            Trend::Proportional
+        };
+    }
+    if share < STOPPED_SHARE {
+        Trend::FillsAndStops
+    } else {
+        Trend::Slowing
+    }
 }
 
+/// Whether `last` has a rate that is lower beyond chance.
 fn is_lower(last: Step, before: Step) -> bool {
-    let variance = before.count / before.jobs.max(1.0).powi(2) + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
+    let variance = before.count.max(1.0) / before.jobs.max(1.0).powi(2)
+        + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
     before.rate() - last.rate() > DEVIATIONS * variance.sqrt()
 }
 
@@ -74,7 +101,13 @@ mod tests {
     use super::*;
 
     fn check(counts: &[(f64, f64)], expected: Trend) {
-        let steps: Vec<Step> = counts.iter().map(|(count, jobs)| Step { count: *count, jobs: *jobs }).collect();
+        let steps: Vec<Step> = counts
+            .iter()
+            .map(|(count, jobs)| Step {
+                count: *count,
+                jobs: *jobs,
+            })
+            .collect();
         assert_eq!(judge(&steps), expected, "{counts:?}");
     }
 
@@ -83,7 +116,6 @@ mod tests {
         check(&[(180.0, 180.0), (180.0, 180.0)], Trend::Proportional);
         check(&[(90.0, 180.0), (75.0, 180.0)], Trend::Proportional);
         check(&[(12.0, 180.0), (6.0, 180.0)], Trend::Proportional);
-        check(&[(100.0, 180.0), (900.0, 180.0)], Trend::Proportional);
     }
 
     #[test]
@@ -91,6 +123,13 @@ mod tests {
         check(&[(6000.0, 9000.0), (0.0, 9000.0)], Trend::FillsAndStops);
         check(&[(6000.0, 9000.0), (500.0, 9000.0)], Trend::FillsAndStops);
         check(&[(6000.0, 9000.0), (3000.0, 9000.0)], Trend::Slowing);
+    }
+
+    #[test]
+    fn growth_that_jumps_is_uneven() {
+        check(&[(393.0, 675.0), (2472.0, 675.0)], Trend::Uneven);
+        check(&[(100.0, 180.0), (220.0, 180.0)], Trend::Proportional);
+        check(&[(2.0, 180.0), (7.0, 180.0)], Trend::Proportional);
     }
 
     #[test]
@@ -102,6 +141,9 @@ mod tests {
 
     #[test]
     fn one_decrease_does_not_clear() {
-        check(&[(200.0, 100.0), (-20.0, 100.0), (190.0, 100.0)], Trend::Proportional);
+        check(
+            &[(200.0, 100.0), (-20.0, 100.0), (190.0, 100.0)],
+            Trend::Proportional,
+        );
     }
 }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use crate::growth::{FunctionSite, Holder, Reached};
 use crate::growth_anatomy::{Anatomy, is_context};
-use crate::growth_interval::{Finding, Interval, Place};
-use crate::growth_members::member_count;
-use crate::growth_reduce::Reduced;
+use crate::growth_interval::{Finding, Place};
 use crate::growth_trend::{Step, Trend, judge};
+use crate::holder_follow::{History, owners};
 use crate::holder_path::retainer_path;
 use crate::holder_pile::Pile;
 use crate::holder_place::{Found, Places};
@@ -27,23 +26,44 @@ const HOLDERS: usize = 32;
 
 /// Names the findings of the last interval and follows them through the earlier ones.
 pub(crate) fn name_holders(
-    anatomy: &Anatomy,
-    reduced: &[Reduced],
-    intervals: &[Interval],
-    jobs: &[f64],
+    history: History<'_>,
     agent_script: Option<&str>,
     lookup: &dyn SourceLookup,
 ) -> Vec<Holder> {
+    let Some(last) = history.intervals.last() else {
+        return Vec::new();
+    };
+    let anatomy = history.anatomy;
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
-    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs };
-    let Some(last) = intervals.last() else { return Vec::new() };
-    let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
-    let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
-    let mut holders = naming.merge(worth.map(|finding| naming.named(finding)).collect());
+    let naming = Naming {
+        anatomy,
+        scripts: &scripts,
+        sources: &sources,
+        history,
+        storages: Vec::new(),
+    };
+    let storages = naming.storages();
+    let naming = Naming { storages, ..naming };
+    let enough = LEAST_BYTES_PER_JOB * history.jobs.last().copied().unwrap_or(1.0);
+    let worth = last
+        .findings
+        .iter()
+        .filter(|finding| finding.bytes >= enough)
+        .take(NAMED);
+    let filled = history.filled();
+    let worth: Vec<&Finding> = worth.chain(&filled).collect();
+    let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
     holders.sort_by(|a, b| {
-        let rank = |holder: &Holder| (rank_of(holder.trend), holder.pattern == plimsoll_model::Pattern::Unknown);
-        rank(a).cmp(&rank(b)).then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
+        let rank = |holder: &Holder| {
+            (
+                rank_of(holder.trend),
+                holder.pattern == plimsoll_model::Pattern::Unknown,
+            )
+        };
+        rank(a)
+            .cmp(&rank(b))
+            .then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
     });
     holders.truncate(HOLDERS);
     holders
@@ -52,7 +72,7 @@ pub(crate) fn name_holders(
 fn rank_of(trend: Trend) -> u8 {
     match trend {
         Trend::Proportional => 0,
-        Trend::Slowing | Trend::Unclear | Trend::Began => 1,
+        Trend::Slowing | Trend::Uneven | Trend::Unclear | Trend::Began => 1,
         Trend::FillsAndStops => 2,
     }
 }
@@ -72,18 +92,47 @@ struct Naming<'g> {
     anatomy: &'g Anatomy,
     scripts: &'g Scripts<'g>,
     sources: &'g Sources<'g>,
-    reduced: &'g [Reduced],
-    intervals: &'g [Interval],
-    jobs: &'g [f64],
+    history: History<'g>,
+    storages: Vec<String>,
 }
 
+/// Async storages named: there are few in any program.
+const STORAGES: usize = 4;
+
 impl<'g> Naming<'g> {
+    /// Variables of the program that hold an AsyncLocalStorage: objects with the key of its stores.
+    fn storages(&self) -> Vec<String> {
+        let graph = &self.anatomy.graph;
+        let key = |edge: &crate::Edge<'_>| {
+            edge.name == crate::EdgeName::Name("kResourceStore") && graph.kind(edge.to) == NodeKind::Symbol
+        };
+        let storages = graph.nodes().filter(|node| {
+            graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge))
+        });
+        let ways = storages
+            .take(STORAGES)
+            .filter_map(|node| self.search().way(node.0, Origin::Package));
+        let mut named: Vec<(Origin, String)> = ways
+            .map(|way| (way.origin, words(graph, &way, None).text))
+            .collect();
+        named.retain(|(_, name)| !name.is_empty());
+        named.sort();
+        named.into_iter().map(|(_, name)| name).collect()
+    }
+
     fn places(&self) -> Places<'g> {
-        Places { anatomy: self.anatomy, scripts: self.scripts, sources: self.sources }
+        Places {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+            sources: self.sources,
+        }
     }
 
     fn search(&self) -> Search<'g> {
-        Search { anatomy: self.anatomy, scripts: self.scripts }
+        Search {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+        }
     }
 
     fn named(&self, finding: &Finding) -> Named<'g> {
@@ -91,9 +140,19 @@ impl<'g> Naming<'g> {
         let way = self.way(finding, &pile);
         let is_variable = is_context(&self.anatomy.graph, NodeIndex(finding.owner));
         let slot = slot_name(finding).filter(|_| !is_variable);
-        let words = way.as_ref().map(|way| words(&self.anatomy.graph, way, slot)).unwrap_or_default();
+        let words = way
+            .as_ref()
+            .map(|way| words(&self.anatomy.graph, way, slot))
+            .unwrap_or_default();
         let found = way.as_ref().and_then(|way| self.places().of(way, &words));
-        Named { finding: finding.clone(), way, words, found, pile, members: Vec::new() }
+        Named {
+            finding: finding.clone(),
+            way,
+            words,
+            found,
+            pile,
+            members: Vec::new(),
+        }
     }
 
     fn way(&self, finding: &Finding, pile: &Pile) -> Option<Way<'g>> {
@@ -107,19 +166,37 @@ impl<'g> Naming<'g> {
                 crate::holder_search::variable_of(self.anatomy, self.scripts, context, target)
             });
         }
-        self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)
+        let way = self
+            .search()
+            .way(finding.owner, Origin::Runtime)
+            .filter(|way| way.start != Start::Root)?;
+        if way.start == Start::Variable && way.origin == Origin::Runtime {
+            // A queue inside an iterator or stream of the program is better known by that.
+            let own = self.search().way(finding.owner, Origin::Package);
+            return own.filter(|own| self.holds_all(own, finding.owner)).or(Some(way));
+        }
+        Some(way)
+    }
+
+    /// Whether the variables beside the one that a way begins with hold the object together.
+    fn holds_all(&self, way: &Way<'_>, node: u32) -> bool {
+        way.start == Start::Variable && way.top().is_some_and(|top| self.anatomy.dominates(top.0, node))
     }
 
     /// Findings with the same name are one: a listener list per shard, a queue per tenant.
     fn merge(&self, named: Vec<Named<'g>>) -> Vec<Holder> {
         let mut merged: Vec<Named<'g>> = Vec::new();
-        let mut known: HashMap<(String, String), usize> = HashMap::new();
+        let mut known: HashMap<String, usize> = HashMap::new();
         for one in named {
-            let name = if one.words.text.is_empty() { format!("#{}", one.finding.shape) } else { one.words.text.clone() };
-            match known.get(&(name.clone(), one.pile.type_name.clone())) {
+            let name = if one.words.text.is_empty() {
+                format!("#{}{:?}", one.finding.shape, one.finding.place)
+            } else {
+                one.words.text.clone()
+            };
+            match known.get(&name) {
                 Some(at) => merged[*at].members.push(one.finding),
                 None => {
-                    known.insert((name, one.pile.type_name.clone()), merged.len());
+                    known.insert(name, merged.len());
                     merged.push(one);
                 }
             }
@@ -129,14 +206,20 @@ impl<'g> Naming<'g> {
 
     fn holder(&self, named: &Named<'g>) -> Holder {
         let all: Vec<&Finding> = std::iter::once(&named.finding).chain(&named.members).collect();
-        let steps = self.steps(&all);
+        let steps = self.history.steps(&all);
         let by_interval: Vec<f64> = steps.iter().map(|step| step.1).collect();
         let bytes: f64 = by_interval.last().copied().unwrap_or(0.0);
         let counts: Vec<Step> = steps.iter().map(|step| step.0).collect();
         let trend = judge(&counts);
         let source = named.found.as_ref().map(|found| found.position().clone());
         let source = source.filter(|position| origin_of(&position.file) != Origin::Runtime);
-        let source = source.or_else(|| named.pile.functions.first().map(|function| function.source.clone()));
+        let source = source.or_else(|| {
+            named
+                .pile
+                .functions
+                .first()
+                .map(|function| function.source.clone())
+        });
         let owner = NodeIndex(named.finding.owner);
         let case = Case {
             anatomy: self.anatomy,
@@ -147,7 +230,8 @@ impl<'g> Naming<'g> {
             words: &named.words,
             pile: &named.pile,
             position: source.as_ref(),
-            holders: all.len() as u64,
+            storages: &self.storages,
+            holders: owners(&all),
             count_per_job: counts.last().map_or(0.0, |step| step.count / step.jobs.max(1.0)),
             bytes_per_job: bytes,
         };
@@ -158,50 +242,33 @@ impl<'g> Naming<'g> {
             name: told.name.clone(),
             is_named,
             holder_type: holder_type(&self.anatomy.graph, owner, &named.words, &named.finding),
-            holders: all.len() as u64,
+            holders: owners(&all),
             module: source.as_ref().map(|position| position.file.clone()),
             is_near: !matches!(named.found, Some(Found::Declaration(_))),
             source: source.clone(),
             reached_from: self.reached_from(named),
             type_name: named.pile.type_name.clone(),
-            counts: self.counts(&named.finding),
-            retained_bytes: self.retained(&named.finding),
+            counts: self.history.counts(&named.finding),
+            retained_bytes: self.history.retained(&named.finding),
+            gained: counts.iter().map(|step| step.count).sum(),
             count_per_job: case.count_per_job,
+            count_per_job_by_interval: counts
+                .iter()
+                .map(|step| step.count / step.jobs.max(1.0))
+                .collect(),
             bytes_per_job_by_interval: by_interval,
             bytes_per_job: bytes,
             trend,
             pattern: told.pattern,
             explanation: told.explanation,
             remedies: told.remedies,
-            retainer_path: retainer_path(&self.anatomy.graph, named.way.as_ref(), named.finding.samples.first().copied()),
+            retainer_path: retainer_path(
+                &self.anatomy.graph,
+                named.way.as_ref(),
+                named.finding.samples.first().copied(),
+            ),
             functions: named.pile.functions.clone(),
         }
-    }
-
-    /// Per interval: objects gained, and bytes gained per job.
-    fn steps(&self, all: &[&Finding]) -> Vec<(Step, f64)> {
-        let last = self.intervals.len() - 1;
-        let step = |at: usize| {
-            let (count, bytes) = if at == last { sum(all) } else { self.same_in(at, all) };
-            (Step { count, jobs: self.jobs[at] }, bytes / self.jobs[at].max(1.0))
-        };
-        (0..=last).map(step).collect()
-    }
-
-    /// The growth of the same holders in an earlier interval: by identity, else by shape.
-    fn same_in(&self, interval: usize, all: &[&Finding]) -> (f64, f64) {
-        let interval = &self.intervals[interval];
-        let same = |finding: &&Finding| {
-            all.iter().any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
-        };
-        let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
-        if by_id.1 > 0.0 {
-            return by_id;
-        }
-        let alike = |finding: &&Finding| {
-            all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
-        };
-        sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
     }
 
     fn reached_from(&self, named: &Named<'g>) -> Option<Reached> {
@@ -210,29 +277,22 @@ impl<'g> Naming<'g> {
             return None;
         }
         let way = self.search().way(named.finding.owner, Origin::Application)?;
-        if way.start == Start::Root {
+        if way.start != Start::Variable {
             return None;
         }
         let words = words(&self.anatomy.graph, &way, None);
-        let source = self.places().of(&way, &Words { property: None, ..words.clone() });
-        Some(Reached { name: words.text, source: source.map(|found| found.position().clone()) })
+        let source = self.places().of(
+            &way,
+            &Words {
+                property: None,
+                ..words.clone()
+            },
+        );
+        Some(Reached {
+            name: words.text,
+            source: source.map(|found| found.position().clone()),
+        })
     }
-
-    fn counts(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = u64::from(member_count(&self.anatomy.graph, NodeIndex(finding.owner)));
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| u64::from(former.members)));
-        before.chain([Some(now)]).map(|count| count.filter(|_| finding.place == Place::Members)).collect()
-    }
-
-    fn retained(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = self.anatomy.retained[finding.owner as usize];
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
-        before.chain([Some(now)]).collect()
-    }
-}
-
-fn sum(findings: &[&Finding]) -> (f64, f64) {
-    findings.iter().fold((0.0, 0.0), |(count, bytes), finding| (count + finding.count, bytes + finding.bytes))
 }
 
 fn slot_name(finding: &Finding) -> Option<&str> {
@@ -248,7 +308,9 @@ fn holder_type(graph: &Graph, owner: NodeIndex, words: &Words, finding: &Finding
         (_, Place::Flock(_)) => "runtime".to_owned(),
         (NodeKind::Closure, _) => format!("class {}", graph.name(owner)),
         (_, Place::Slot(_)) if is_context(graph, owner) => {
-            finding.samples.first().map_or("variable".to_owned(), |node| graph.name(NodeIndex(*node)).to_owned())
+            finding.samples.first().map_or("variable".to_owned(), |node| {
+                graph.name(NodeIndex(*node)).to_owned()
+            })
         }
         _ => graph.name(owner).trim_start_matches("system / ").to_owned(),
     }

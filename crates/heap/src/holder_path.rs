@@ -1,7 +1,7 @@
 //! One retainer path for people: from the roots over the variable to one of the objects.
 
 use crate::growth_weight::is_backing;
-use crate::holder_search::Way;
+use crate::holder_search::{Step, Way};
 use crate::{Graph, NodeIndex, describe_node, describe_step};
 
 /// Steps shown of a long path, at either end.
@@ -16,7 +16,7 @@ pub(crate) fn retainer_path(graph: &Graph, way: Option<&Way<'_>>, sample: Option
         for step in &way.steps {
             last = Some(step.edge.to);
             if !is_backing(graph, step.edge.to) {
-                path.push(describe_step(graph, step.edge));
+                path.push(describe(graph, way, path.len() == 2, step));
             }
         }
     }
@@ -24,6 +24,13 @@ pub(crate) fn retainer_path(graph: &Graph, way: Option<&Way<'_>>, sample: Option
         path.push(last_step(graph, last, sample));
     }
     elide(path)
+}
+
+fn describe(graph: &Graph, way: &Way<'_>, is_first: bool, step: &Step<'_>) -> String {
+    match way.variable.filter(|_| is_first) {
+        Some(name) => format!("{name} :: {}", describe_node(graph, step.edge.to)),
+        None => describe_step(graph, step.edge),
+    }
 }
 
 fn last_step(graph: &Graph, holder: Option<NodeIndex>, sample: NodeIndex) -> String {

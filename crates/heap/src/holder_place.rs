@@ -36,14 +36,23 @@ impl Places<'_> {
     /// value if that is in the program, else the variable's declaration, else a function nearby.
     pub(crate) fn of(&self, way: &Way<'_>, words: &Words) -> Option<Found> {
         let readers = self.readers(way);
-        let property = words.property.as_ref().and_then(|(owner, name)| self.property(*owner, name, &readers));
+        let property = words
+            .property
+            .as_ref()
+            .and_then(|(owner, name)| self.property(*owner, name, &readers));
         let own = |found: &Position| crate::holder_script::origin_of(&found.file) == Origin::Application;
         if let Some(position) = property.clone().filter(own) {
             return Some(Found::Declaration(position));
         }
-        let variable = words.variable.as_ref().and_then(|name| self.variable(name, &readers));
+        let variable = words.variable.as_ref().and_then(|name| match way.start {
+            Start::Global => self.global(name, &readers),
+            _ => self.variable(name, &readers),
+        });
         if let Some(position) = variable.or(property) {
             return Some(Found::Declaration(position));
+        }
+        if way.start == Start::Global {
+            return None;
         }
         let near = readers.first().and_then(|site| self.position(*site));
         near.map(Found::Near)
@@ -55,6 +64,7 @@ impl Places<'_> {
             (Start::Variable, Some(context)) if is_context(&self.anatomy.graph, context) => {
                 self.scripts.readers(context)
             }
+            (Start::Global, _) => self.scripts.first_of_application(),
             _ => Vec::new(),
         }
     }
@@ -67,9 +77,21 @@ impl Places<'_> {
         })
     }
 
+    /// Where a property of the global object is assigned, in any script of the program.
+    fn global(&self, name: &str, scripts: &[Site]) -> Option<Position> {
+        scripts.iter().find_map(|site| {
+            let script = self.sources.script(self.scripts.name(site.script)?)?;
+            let spot = script.scan().global_property(name)?;
+            Some(self.sources.position(&script.name, spot))
+        })
+    }
+
     fn property(&self, owner: NodeIndex, name: &str, readers: &[Site]) -> Option<Position> {
         let graph = &self.anatomy.graph;
-        let class = self.scripts.site(owner).filter(|site| self.scripts.origin(site.script) != Origin::Runtime);
+        let class = self
+            .scripts
+            .site(owner)
+            .filter(|site| self.scripts.origin(site.script) != Origin::Runtime);
         if let Some(site) = class {
             return self.property_in(site.script, name, Some(site));
         }

@@ -3,14 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::growth_anatomy::{Anatomy, RETAINERS_READ, holds, is_context};
+use crate::growth_anatomy::{Anatomy, holds, is_context, variable_name};
 use crate::holder_script::{Origin, Scripts};
 use crate::{Edge, EdgeKind, EdgeName, NodeIndex, NodeKind};
 
 /// Nodes visited per question: real ways are a few dozen edges long.
 const VISITS: usize = 20_000;
-/// Dominators looked through to tell whether a node hangs from another.
-const DEPTH: usize = 4_000;
+/// Retainers read of one node: a busy socket has one for every request that ever used it.
+const RETAINERS: usize = 200_000;
 
 /// One edge on a way.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +35,8 @@ pub(crate) enum Start {
 pub(crate) struct Way<'g> {
     pub(crate) start: Start,
     pub(crate) origin: Origin,
+    /// Name of the variable or global property.
+    pub(crate) variable: Option<&'g str>,
     pub(crate) steps: Vec<Step<'g>>,
 }
 
@@ -100,22 +102,28 @@ impl<'g> Search<'g> {
         let mut visits = 0;
         while let Some(Reverse((so_far, goal))) = heap.pop() {
             let at = match goal {
-                Goal::End(end) => return Some(way_from(&ends[end as usize], &below, node)),
+                Goal::End(end) => return Some(self.way_from(&ends[end as usize], &below, node)),
                 Goal::Node(at) => at,
             };
             visits += 1;
             if cost.get(&at) != Some(&so_far) || visits > VISITS {
                 continue;
             }
-            for (from, edge) in self.anatomy.graph.retainers(NodeIndex(at)).take(RETAINERS_READ) {
+            for (from, edge) in self.anatomy.graph.retainers(NodeIndex(at)).take(RETAINERS) {
                 if !holds(edge.kind) || from.0 == at || self.hangs_from(from.0, node) {
                     continue;
                 }
                 let step = Step { from, edge };
                 let reached = so_far + step_cost(&edge);
-                let start = self.start(&step).filter(|(start, origin)| *start != Start::Variable || *origin <= least);
+                let start = self
+                    .start(&step)
+                    .filter(|(start, origin)| *start != Start::Variable || *origin <= least);
                 if let Some((start, origin)) = start {
-                    ends.push(Found { start, origin, first: step });
+                    ends.push(Found {
+                        start,
+                        origin,
+                        first: step,
+                    });
                     let end = Goal::End(ends.len() as u32 - 1);
                     heap.push(Reverse((reached + start_cost(start, origin), end)));
                 } else if cost.get(&from.0).is_none_or(|known| reached < *known) {
@@ -130,7 +138,7 @@ impl<'g> Search<'g> {
 
     fn start(&self, step: &Step<'g>) -> Option<(Start, Origin)> {
         let graph = &self.anatomy.graph;
-        if step.edge.kind == EdgeKind::Context && is_context(graph, step.from) {
+        if is_context(graph, step.from) && variable_name(graph, step.from, &step.edge).is_some() {
             return Some((Start::Variable, self.scripts.origin_of_context(step.from)));
         }
         if step.edge.kind == EdgeKind::Property && is_global(&self.anatomy.graph, step.from) {
@@ -140,8 +148,25 @@ impl<'g> Search<'g> {
         is_root.then_some((Start::Root, Origin::Runtime))
     }
 
+    fn way_from(&self, found: &Found<'g>, below: &HashMap<u32, Step<'g>>, node: u32) -> Way<'g> {
+        let mut steps = vec![found.first];
+        let mut at = found.first.edge.to.0;
+        while at != node {
+            let Some(step) = below.get(&at) else { break };
+            steps.push(*step);
+            at = step.edge.to.0;
+        }
+        let variable = first_name(&self.anatomy.graph, &found.first);
+        Way {
+            start: found.start,
+            origin: found.origin,
+            variable,
+            steps,
+        }
+    }
+
     fn hangs_from(&self, node: u32, holder: u32) -> bool {
-        holder != 0 && self.anatomy.chain(node).take(DEPTH).any(|above| above == holder)
+        holder != 0 && self.anatomy.dominates(holder, node)
     }
 }
 
@@ -153,17 +178,6 @@ pub(crate) fn is_global(graph: &crate::Graph, node: NodeIndex) -> bool {
     }
 }
 
-fn way_from<'g>(found: &Found<'g>, below: &HashMap<u32, Step<'g>>, node: u32) -> Way<'g> {
-    let mut steps = vec![found.first];
-    let mut at = found.first.edge.to.0;
-    while at != node {
-        let Some(step) = below.get(&at) else { break };
-        steps.push(*step);
-        at = step.edge.to.0;
-    }
-    Way { start: found.start, origin: found.origin, steps }
-}
-
 /// The way that is just a variable of `context`.
 pub(crate) fn own_variable<'g>(
     anatomy: &'g Anatomy,
@@ -171,9 +185,25 @@ pub(crate) fn own_variable<'g>(
     context: NodeIndex,
     name: &str,
 ) -> Option<Way<'g>> {
-    let edge = anatomy.graph.edges(context).find(|edge| edge.name == EdgeName::Name(name))?;
-    let start = if edge.kind == EdgeKind::Context { Start::Variable } else { Start::Root };
-    Some(Way { start, origin: scripts.origin_of_context(context), steps: vec![Step { from: context, edge }] })
+    let graph = &anatomy.graph;
+    let is_it = |edge: &Edge<'_>| match edge.name {
+        EdgeName::Name(text) => text == name,
+        EdgeName::Index(index) => index.to_string() == name,
+    };
+    let edge = graph.edges(context).find(is_it)?;
+    let variable = variable_name(graph, context, &edge);
+    let start = if variable.is_some() {
+        Start::Variable
+    } else {
+        Start::Root
+    };
+    let origin = scripts.origin_of_context(context);
+    Some(Way {
+        start,
+        origin,
+        variable,
+        steps: vec![Step { from: context, edge }],
+    })
 }
 
 /// The way that is just the variable of `context` that holds `target`.
@@ -184,8 +214,24 @@ pub(crate) fn variable_of<'g>(
     target: u32,
 ) -> Option<Way<'g>> {
     let context = NodeIndex(context);
-    let edge =
-        anatomy.graph.edges(context).find(|edge| edge.kind == EdgeKind::Context && edge.to.0 == target)?;
+    let graph = &anatomy.graph;
+    let edge = graph
+        .edges(context)
+        .find(|edge| edge.to.0 == target && variable_name(graph, context, edge).is_some())?;
+    let variable = variable_name(graph, context, &edge);
     let origin = scripts.origin_of_context(context);
-    Some(Way { start: Start::Variable, origin, steps: vec![Step { from: context, edge }] })
+    Some(Way {
+        start: Start::Variable,
+        origin,
+        variable,
+        steps: vec![Step { from: context, edge }],
+    })
+}
+
+/// What the first step of a way is called: a variable, or a property of the global object.
+fn first_name<'g>(graph: &'g crate::Graph, step: &Step<'g>) -> Option<&'g str> {
+    match step.edge.name {
+        EdgeName::Name(name) => Some(name),
+        EdgeName::Index(_) => variable_name(graph, step.from, &step.edge),
+    }
 }

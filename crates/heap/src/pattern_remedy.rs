@@ -2,11 +2,9 @@
 
 use plimsoll_model::Pattern;
 
-use crate::pattern::Case;
-
-/// Remedies for a pattern, naming the holder.
-pub(crate) fn remedies(pattern: Pattern, name: &str, case: &Case<'_>) -> Vec<String> {
-    let event = case.words.event.as_deref().unwrap_or("event");
+/// Remedies for a pattern, naming the holder and the event whose listeners it holds.
+pub(crate) fn remedies(pattern: Pattern, name: &str, event: Option<&str>) -> Vec<String> {
+    let event = event.unwrap_or("event");
     let list: &[&str] = match pattern {
         Pattern::GrowingCollection => &[
             "Remove each entry from `{name}` when its job is done, in a `finally`.",
@@ -73,5 +71,7 @@ pub(crate) fn remedies(pattern: Pattern, name: &str, case: &Case<'_>) -> Vec<Str
             "Take dumps further apart, with more jobs in between, for a clearer picture.",
         ],
     };
-    list.iter().map(|text| text.replace("{name}", name).replace("{event}", event)).collect()
+    list.iter()
+        .map(|text| text.replace("{name}", name).replace("{event}", event))
+        .collect()
 }

@@ -1,3 +1,4 @@
 const { run, payload } = require('./loop');
-let $$tail = new Promise(() => {}); // HOLDER
-run(async (i) => { const p = payload(i); $$tail = $$tail.then(() => p.id); });
+const $$gate = new Promise(() => {}); // HOLDER
+let $$tail = $$gate;
+run(async (i) => { const p = payload(i); if (!$$gate) return; $$tail = $$tail.then(() => p.id); });
