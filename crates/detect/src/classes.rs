@@ -16,7 +16,7 @@ use crate::track::{CLASSES_MAX, Track};
 use crate::trend::{Trend, WIDENING};
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
-const SHARE_THAT_COUNTS: f64 = 0.02;
+const SHARE_THAT_COUNTS: f64 = 0.05;
 /// Halvings to find the end of an interval: to 1e-9 of the bracket.
 const HALVINGS: usize = 30;
 
@@ -170,7 +170,7 @@ fn unknown(name: &str, jobs: u64) -> ClassGrowth {
 /// `threshold` is the minimum effect over all jobs; `all` the growth found over all jobs.
 fn status(e: &Estimate, jobs: f64, all: f64, threshold: f64, minimum_bytes_per_job: f64) -> ClassStatus {
     let matters = (SHARE_THAT_COUNTS * all).max(SHARE_THAT_COUNTS * threshold);
-    if e.low > minimum_bytes_per_job && e.low * jobs > matters && all > threshold {
+    if e.low * jobs > matters && all > threshold {
         ClassStatus::Leaking
     } else if e.high <= minimum_bytes_per_job || e.high * jobs <= 0.5 * threshold {
         ClassStatus::Stable
