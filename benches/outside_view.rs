@@ -29,17 +29,33 @@ fn main() {
 /// The process that is looked at: opens `count` descriptors, touches memory and waits for its end.
 fn hold(count: usize) {
     let hard = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).expect("the soft limit can be raised");
-    let files: Vec<File> = (0..count).map(|_| File::open("/dev/null").expect("a descriptor")).collect();
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: hard,
+            maximum: hard,
+        },
+    )
+    .expect("the soft limit can be raised");
+    let files: Vec<File> = (0..count)
+        .map(|_| File::open("/dev/null").expect("a descriptor"))
+        .collect();
     let ballast = vec![1u8; BALLAST_BYTES];
     println!("ready");
-    std::io::stdin().read_line(&mut String::new()).expect("the other end closes");
+    std::io::stdin()
+        .read_line(&mut String::new())
+        .expect("the other end closes");
     drop((files, ballast));
 }
 
 fn measure() {
-    println!("µs per look at a process of 100 MiB, median of {LOOKS} (90 % of looks are below the second figure)");
-    println!("{:<14}{:<13}{:>16}{:>16}", "descriptors", "detail", "kept", "opened anew");
+    println!(
+        "µs per look at a process of 100 MiB, median of {LOOKS} (90 % of looks are below the second figure)"
+    );
+    println!(
+        "{:<14}{:<13}{:>16}{:>16}",
+        "descriptors", "detail", "kept", "opened anew"
+    );
     for count in [20, 2000] {
         let mut child = start(count);
         for detail in [Detail::Counters, Detail::Descriptors, Detail::Full] {
@@ -50,7 +66,10 @@ fn measure() {
                 sampler.sample(detail).expect("it waits").rss_bytes
             });
             let name = format!("{detail:?}");
-            println!("{count:<14}{name:<13}{:>8.1} {:>7.1}{:>8.1} {:>7.1}", kept.0, kept.1, anew.0, anew.1);
+            println!(
+                "{count:<14}{name:<13}{:>8.1} {:>7.1}{:>8.1} {:>7.1}",
+                kept.0, kept.1, anew.0, anew.1
+            );
         }
         drop(child.stdin.take());
         child.wait().expect("it ends when its input does");
@@ -61,10 +80,15 @@ fn measure() {
 fn start(count: usize) -> Child {
     let own = std::env::current_exe().expect("a program");
     let mut command = Command::new(own);
-    let command = command.args([HOLD, &count.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let command = command
+        .args([HOLD, &count.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = command.spawn().expect("ourselves");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    BufReader::new(child.stdout.take().expect("piped"))
+        .read_line(&mut line)
+        .expect("a line");
     assert_eq!(line.trim(), "ready");
     child
 }

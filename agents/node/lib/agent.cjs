@@ -58,7 +58,7 @@ class Agent {
     const ownDirectory = path.dirname(__dirname) + path.sep;
     this.channel = new Channel(config.socket, this.guarded((command) => this.obey(command)), () => this.disable());
     const shared = new Shared(config.shared);
-    const memory = new Memory(config.floors);
+    const memory = new Memory();
     const budget = new PauseBudget(config.pauseBudget);
     const counters = new Counters(shared);
     const onMeasured = (run, endedAt, failed, reading) => this.reportJob(run, endedAt, failed, reading);
@@ -69,6 +69,7 @@ class Agent {
     this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
     const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
+    floors.onTaken = () => capture.watchLimit(v8.getHeapStatistics());
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
     quiet.jobs = jobs;
@@ -226,7 +227,7 @@ class Agent {
   obey(command) {
     if (command.type === 'floor') this.floors.asked = true;
     else if (command.type === 'capture') this.capture.asked = true;
-    else if (command.type === 'stop') this.closeLibraries();
+    else if (command.type === 'stop') this.stopJobs();
     else if (command.type === 'detach') this.detach();
     else return;
     this.quiet.lookAt = 0;
@@ -245,6 +246,11 @@ class Agent {
     const closing = this.closeLibraries();
     this.sendImportant({ type: 'reached', t: Date.now() / 1000, jobs: this.shared.done(), closing });
     this.channel.flushBlocking(FLUSH_MS);
+  }
+
+  stopJobs() {
+    this.closeLibraries();
+    this.quiet.shut();
   }
 
   closeLibraries() {

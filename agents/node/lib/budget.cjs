@@ -20,6 +20,11 @@ class PauseBudget {
     return now() - this.startedAt;
   }
 
+  /** Time that the worker had for itself. */
+  workedMs() {
+    return this.elapsedMs() - this.floorMs - this.captureMs;
+  }
+
   totalMs() {
     return this.share * Math.max(this.elapsedMs(), SHORTEST_RUN_MS);
   }

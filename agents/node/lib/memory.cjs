@@ -3,8 +3,8 @@
 //
 // `v8.getHeapStatistics` costs 0.3 µs where `process.memoryUsage` costs 8. The GC profiler tells the heap
 // before and after every collection but buffers until it is stopped, so it is restarted on each drain (3 µs).
-// Each collection costs some 50 to 250 µs of bookkeeping under it: where there are many and floors tell the live
-// heap anyway, it runs one second in four, and while a job is measured that needs it.
+// Each collection costs some 50 to 250 µs of bookkeeping under it: where there are many, it runs one second in four,
+// and while a job is measured that needs it.
 
 const v8 = require('node:v8');
 
@@ -19,8 +19,7 @@ const WINDOW_MS = 1000;
 const WINDOWS_PER_OBSERVED = 4;
 
 class Memory {
-  constructor(sparing) {
-    this.sparing = sparing;
+  constructor() {
     this.wanted = true;
     this.holders = 0;
     this.windowAt = 0;
@@ -87,7 +86,7 @@ class Memory {
   /** From the timer: shall the profiler go on, judged by the collections of the last window that it saw whole. */
   planWindow() {
     const at = now();
-    if (!this.sparing || at - this.windowAt < WINDOW_MS) return;
+    if (at - this.windowAt < WINDOW_MS) return;
     if (this.wanted) this.frequent = this.collections / ((at - this.windowAt) / 1000) > FREQUENT_COLLECTIONS_PER_SECOND;
     this.windowAt = at;
     this.window += 1;

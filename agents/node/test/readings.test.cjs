@@ -141,6 +141,21 @@ test('a peak in one long call is caught in the act', () => watch({
   assert.match(spike.stacks[0].frames[0], /^buildRows .*worker\.cjs:1:\d+$/);
 }));
 
+test('a worker that ends right after a peak says nothing of a debugger', async () => {
+  for (let attempt = 0; attempt < 4; attempt += 1) await peakThenExit(150_000 * attempt);
+});
+
+function peakThenExit(extraRows) {
+  return watch({
+    source: `function buildRows(n) { const rows = []; for (let i = 0; i < n; i++) rows.push({ i, name: 'row ' + i, values: [i, i + 1, i + 2, i + 3] }); return rows; }
+      setTimeout(() => { plimsoll.job('report', {}, () => buildRows(${900_000 + extraRows}).length); process.exit(0); }, 300); plimsoll.job('first', {}, () => 1);`,
+    config: { profile_interval_bytes: 524288, floors: false },
+  }, (collector, outcome) => {
+    assert.deepStrictEqual([outcome.code, outcome.stderr], [0, '']);
+    assert.strictEqual(collector.records('bye').length, 1);
+  });
+}
+
 test('samples: census of crowded emitters, warnings, resources', () => watch({
   source: `const { EventEmitter } = require('events'); class Bus extends EventEmitter {} const bus = new Bus(); const controller = new AbortController();
     for (let i = 0; i < 20; i++) { bus.on('message', () => {}); controller.signal.addEventListener('abort', () => {}); }

@@ -36,11 +36,19 @@ const LEAST: f64 = 1.0;
 const SAME: f64 = 0.06;
 
 /// Names the class that leaves behind what `holder` keeps, if it can be told.
-pub(crate) fn class_of(holder: &Holder, classes: &[ClassGrowth], points: &[Point], frames: &[&str]) -> Option<Match> {
+pub(crate) fn class_of(
+    holder: &Holder,
+    classes: &[ClassGrowth],
+    points: &[Point],
+    frames: &[&str],
+) -> Option<Match> {
     let running: Vec<&ClassGrowth> = classes.iter().filter(|class| class.jobs > 0).collect();
     if let [only] = running.as_slice() {
         let shares = Shares::new(holder, only, points);
-        return Some(Match { class: only.class.clone(), as_many_as_fail: fails_as_often(only, &shares) });
+        return Some(Match {
+            class: only.class.clone(),
+            as_many_as_fail: fails_as_often(only, &shares),
+        });
     }
     let mut scores: Vec<(f64, &ClassGrowth, bool)> = running
         .iter()
@@ -53,7 +61,10 @@ pub(crate) fn class_of(holder: &Holder, classes: &[ClassGrowth], points: &[Point
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (best, class, as_many_as_fail) = *scores.first()?;
     let next = scores.get(1).map_or(0.0, |other| other.0);
-    (best >= LEAST && best - next >= MARGIN).then(|| Match { class: class.class.clone(), as_many_as_fail })
+    (best >= LEAST && best - next >= MARGIN).then(|| Match {
+        class: class.class.clone(),
+        as_many_as_fail,
+    })
 }
 
 /// How the holder's growth relates to the jobs of one class.
@@ -76,13 +87,30 @@ impl Shares {
         let last = points.len().saturating_sub(1);
         let known = points.iter().any(|point| !point.jobs_by_class.is_empty()) && last > 0;
         if !known {
-            return Shares { share: 0.0, per_job: None, each: Vec::new() };
+            return Shares {
+                share: 0.0,
+                per_job: None,
+                each: Vec::new(),
+            };
         }
-        let gained = |at: usize| holder.count_per_job_by_interval.get(at - 1).map(|rate| rate * all(at));
-        let each: Vec<f64> =
-            (1..=last).filter(|at| ran(*at) > 0.0).filter_map(|at| Some(gained(at)? / ran(at))).collect();
-        let per_job = gained(last).filter(|_| ran(last) > 0.0).map(|gained| gained / ran(last));
-        Shares { share: ran(last) / all(last), per_job, each }
+        let gained = |at: usize| {
+            holder
+                .count_per_job_by_interval
+                .get(at - 1)
+                .map(|rate| rate * all(at))
+        };
+        let each: Vec<f64> = (1..=last)
+            .filter(|at| ran(*at) > 0.0)
+            .filter_map(|at| Some(gained(at)? / ran(at)))
+            .collect();
+        let per_job = gained(last)
+            .filter(|_| ran(last) > 0.0)
+            .map(|gained| gained / ran(last));
+        Shares {
+            share: ran(last) / all(last),
+            per_job,
+            each,
+        }
     }
 }
 
@@ -97,7 +125,9 @@ fn score(holder: &Holder, class: &ClassGrowth, shares: &Shares, failing: bool, f
 
 /// Detection's growth per job of the class must be what this class would need to explain the holder.
 fn growth_score(holder: &Holder, class: &ClassGrowth, shares: &Shares) -> f64 {
-    let Some(growth) = class.bytes_per_job else { return 0.0 };
+    let Some(growth) = class.bytes_per_job else {
+        return 0.0;
+    };
     if shares.share <= 0.0 {
         return if growth.low > 0.0 { 1.0 } else { 0.0 };
     }
@@ -147,7 +177,12 @@ fn stability_score(shares: &Shares) -> f64 {
 
 /// Whether a frame's function is called after the class: `handleInvoicePdf` for `invoice-pdf`.
 fn names_class(frame: &str, class: &str) -> bool {
-    let plain = |text: &str| text.chars().filter(|letter| letter.is_alphanumeric()).collect::<String>().to_lowercase();
+    let plain = |text: &str| {
+        text.chars()
+            .filter(|letter| letter.is_alphanumeric())
+            .collect::<String>()
+            .to_lowercase()
+    };
     let function = frame.split(' ').next().unwrap_or("");
     let class = plain(class);
     class.len() >= 3 && plain(function).contains(&class)

@@ -24,8 +24,6 @@ const LEAST_BYTES_PER_JOB: f64 = 50.0;
 /// The objects' side of the matter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Objects<'a> {
-    /// Jobs between the first dump and the last.
-    jobs: u64,
     /// Growth of everything per job between the last two dumps.
     late_bytes_per_job: f64,
     /// The largest holder that goes on growing in proportion to jobs.
@@ -42,8 +40,12 @@ pub fn settle(verdict: Verdict, growth: &Growth) -> Verdict {
     if !managed || growth.points.len() < FEWEST_DUMPS {
         return verdict;
     }
-    let Some(objects) = Objects::of(growth) else { return verdict };
-    let least = verdict.minimum_effect_bytes_per_job.unwrap_or(LEAST_BYTES_PER_JOB);
+    let Some(objects) = Objects::of(growth) else {
+        return verdict;
+    };
+    let least = verdict
+        .minimum_effect_bytes_per_job
+        .unwrap_or(LEAST_BYTES_PER_JOB);
     match verdict.status {
         Status::Leaking => confirm(verdict, &objects, least),
         Status::Inconclusive => decide(verdict, &objects, least),
@@ -53,12 +55,10 @@ pub fn settle(verdict: Verdict, growth: &Growth) -> Verdict {
 
 impl<'a> Objects<'a> {
     fn of(growth: &'a Growth) -> Option<Self> {
-        let jobs = growth.points.last()?.jobs.saturating_sub(growth.points.first()?.jobs);
         let late_bytes_per_job = *growth.total_bytes_per_job.last()?;
-        let steady = growth.holders.iter().filter(|holder| is_steady(holder, jobs));
+        let steady = growth.holders.iter().filter(|holder| is_steady(holder));
         let filling = |holder: &&Holder| matches!(holder.trend, Trend::FillsAndStops | Trend::Slowing);
         Some(Objects {
-            jobs,
             late_bytes_per_job,
             steady: steady.clone().next(),
             steady_bytes_per_job: steady.map(|holder| holder.bytes_per_job).sum(),
@@ -67,38 +67,41 @@ impl<'a> Objects<'a> {
     }
 }
 
-fn is_steady(holder: &Holder, jobs: u64) -> bool {
+fn is_steady(holder: &Holder) -> bool {
     let rates = &holder.bytes_per_job_by_interval;
     let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
     let most = rates.iter().copied().fold(0.0, f64::max);
-    holder.trend == Trend::Proportional && least > 0.0 && most <= STEADY_RATIO * least && gained(holder, jobs) >= FEWEST_MEMBERS
-}
-
-/// Members gained from the first dump to the last. Chains and lists of the runtime cannot be counted
-/// in the earlier dumps; what they gain per job can.
-fn gained(holder: &Holder, jobs: u64) -> f64 {
-    let known = |count: &Option<u64>| count.map(|count| count as f64);
-    let first = holder.counts.first().and_then(known);
-    let last = holder.counts.last().and_then(known);
-    last.zip(first).map_or(holder.count_per_job * jobs as f64, |(last, first)| last - first)
+    holder.trend == Trend::Proportional
+        && least > 0.0
+        && most <= STEADY_RATIO * least
+        && holder.gained >= FEWEST_MEMBERS
 }
 
 fn confirm(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
     let low = verdict.bytes_per_job.map_or(0.0, |bytes| bytes.low);
-    if let Some(holder) = objects.steady.filter(|_| objects.steady_bytes_per_job >= SHARE_FOUND * low) {
+    if let Some(holder) = objects
+        .steady
+        .filter(|_| objects.steady_bytes_per_job >= SHARE_FOUND * low)
+    {
         verdict.reasons.push(agreement(holder));
         return verdict;
     }
     if objects.late_bytes_per_job < least {
         return bounded(verdict, objects);
     }
-    if let Some(holder) = objects.filling.filter(|holder| holder.bytes_per_job >= SHARE_FOUND * low) {
+    if let Some(holder) = objects
+        .filling
+        .filter(|holder| holder.bytes_per_job >= SHARE_FOUND * low)
+    {
         verdict.status = Status::Inconclusive;
         verdict.reasons.push(format!(
             "the floors grow, but most of it goes into {}, which fills more and more slowly",
             holder.name
         ));
-        verdict.next.push(format!("watch until {} has levelled off, or declare its cap", holder.name));
+        verdict.next.push(format!(
+            "watch until {} has levelled off, or declare its cap",
+            holder.name
+        ));
         return verdict;
     }
     verdict.reasons.push(format!(
@@ -115,9 +118,11 @@ fn decide(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
             verdict.status = Status::Leaking;
             verdict.channel.get_or_insert(Channel::Heap);
             verdict.next.clear();
-            verdict.reasons.push("the floors alone would not settle it".into());
+            verdict
+                .reasons
+                .push("the floors alone would not settle it".into());
             verdict.reasons.push(agreement(holder));
-            take_growth(&mut verdict, holder, objects);
+            take_growth(&mut verdict, holder, objects.steady_bytes_per_job);
             verdict
         }
         None if objects.late_bytes_per_job < least && !too_high => bounded(verdict, objects),
@@ -126,16 +131,24 @@ fn decide(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
 }
 
 fn doubt(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
-    let Some(holder) = objects.steady.filter(|_| objects.steady_bytes_per_job > least) else { return verdict };
-    let within = verdict.bytes_per_job.is_some_and(|bytes| bytes.high >= SHARE_FOUND * objects.steady_bytes_per_job);
+    let Some(holder) = objects.steady.filter(|_| objects.steady_bytes_per_job > least) else {
+        return verdict;
+    };
+    let within = verdict
+        .bytes_per_job
+        .is_some_and(|bytes| bytes.high >= SHARE_FOUND * objects.steady_bytes_per_job);
     if within && objects.late_bytes_per_job > least {
         verdict.status = Status::Leaking;
-        verdict.reasons.push("most of the growth levelled off, but not all of it".into());
+        verdict
+            .reasons
+            .push("most of the growth levelled off, but not all of it".into());
         verdict.reasons.push(agreement(holder));
-        take_growth(&mut verdict, holder, objects);
+        take_growth(&mut verdict, holder, objects.steady_bytes_per_job);
     } else {
         verdict.status = Status::Inconclusive;
-        verdict.reasons.push(format!("the floors have levelled off, but {}", agreement(holder)));
+        verdict
+            .reasons
+            .push(format!("the floors have levelled off, but {}", agreement(holder)));
         verdict.next.push("watch for more jobs".into());
     }
     verdict
@@ -143,7 +156,11 @@ fn doubt(mut verdict: Verdict, objects: &Objects, least: f64) -> Verdict {
 
 fn bounded(mut verdict: Verdict, objects: &Objects) -> Verdict {
     let late = HumanBytes(objects.late_bytes_per_job);
-    verdict.status = if objects.filling.is_some() { Status::Bounded } else { Status::Stable };
+    verdict.status = if objects.filling.is_some() {
+        Status::Bounded
+    } else {
+        Status::Stable
+    };
     verdict.next.clear();
     verdict.exhaustion_in_seconds = None;
     verdict.reasons.push(match objects.filling {
@@ -164,16 +181,20 @@ fn agreement(holder: &Holder) -> String {
 }
 
 /// The growth that the objects show, where the floors could give no interval above zero.
-fn take_growth(verdict: &mut Verdict, holder: &Holder, objects: &Objects) {
-    let bytes_per_job = objects.steady_bytes_per_job;
+fn take_growth(verdict: &mut Verdict, holder: &Holder, bytes_per_job: f64) {
     if verdict.bytes_per_job.is_some_and(|bytes| bytes.low > 0.0) {
         return;
     }
     let before = verdict.bytes_per_job.map(|bytes| bytes.estimate);
     // Counts of independent jobs vary as a Poisson count does; 1.96 deviations hold 95 %.
-    let spread = 1.96 / gained(holder, objects.jobs).max(1.0).sqrt();
-    let rates = holder.bytes_per_job_by_interval.iter().map(|rate| rate / holder.bytes_per_job);
-    let (least, most) = rates.fold((1.0_f64, 1.0_f64), |(least, most), rate| (least.min(rate), most.max(rate)));
+    let spread = 1.96 / holder.gained.max(1.0).sqrt();
+    let rates = holder
+        .bytes_per_job_by_interval
+        .iter()
+        .map(|rate| rate / holder.bytes_per_job);
+    let (least, most) = rates.fold((1.0_f64, 1.0_f64), |(least, most), rate| {
+        (least.min(rate), most.max(rate))
+    });
     verdict.bytes_per_job = Some(Estimate {
         estimate: bytes_per_job,
         low: (bytes_per_job * least * (1.0 - spread)).max(0.0),
@@ -181,15 +202,20 @@ fn take_growth(verdict: &mut Verdict, holder: &Holder, objects: &Objects) {
         confidence: 0.95,
     });
     // Per hour at the pace that the floors' own figures imply.
-    let pace = verdict.bytes_per_hour.zip(before).map(|(hour, job)| hour.estimate / job);
+    let pace = verdict
+        .bytes_per_hour
+        .zip(before)
+        .map(|(hour, job)| hour.estimate / job);
     let scaled = |bytes: Estimate, pace: f64| Estimate {
         estimate: bytes.estimate * pace,
         low: bytes.low * pace,
         high: bytes.high * pace,
         confidence: bytes.confidence,
     };
-    verdict.bytes_per_hour =
-        verdict.bytes_per_job.zip(pace.filter(|pace| pace.is_finite() && *pace > 0.0)).map(|(b, p)| scaled(b, p));
+    verdict.bytes_per_hour = verdict
+        .bytes_per_job
+        .zip(pace.filter(|pace| pace.is_finite() && *pace > 0.0))
+        .map(|(b, p)| scaled(b, p));
     verdict.exhaustion_in_seconds = None;
 }
 
@@ -213,7 +239,9 @@ mod tests {
             type_name: "Object".into(),
             counts: counts.map(Some).to_vec(),
             retained_bytes: Vec::new(),
+            gained: counts[2] as f64 - counts[0] as f64,
             count_per_job: 0.1,
+            count_per_job_by_interval: vec![0.1, 0.1],
             bytes_per_job_by_interval: rates.to_vec(),
             bytes_per_job: rates[1],
             trend,
@@ -226,12 +254,21 @@ mod tests {
     }
 
     fn growth(holders: Vec<Holder>, totals: [f64; 2]) -> Growth {
-        let points = [100, 500, 1000].map(|jobs| Point { jobs, ..Point::default() }).to_vec();
-        Growth { points, holders, total_bytes_per_job: totals.to_vec(), ..Growth::default() }
+        Growth {
+            points: vec![Point::default(); 3],
+            holders,
+            total_bytes_per_job: totals.to_vec(),
+            ..Growth::default()
+        }
     }
 
     fn verdict(status: Status, low: f64, high: f64) -> Verdict {
-        let estimate = Estimate { estimate: (low + high) / 2.0, low, high, confidence: 0.95 };
+        let estimate = Estimate {
+            estimate: (low + high) / 2.0,
+            low,
+            high,
+            confidence: 0.95,
+        };
         Verdict {
             status,
             channel: Some(Channel::Heap),
@@ -248,34 +285,66 @@ mod tests {
     fn check(floors: Verdict, objects: &Growth, expected: Status) {
         let settled = settle(floors.clone(), objects);
         assert_eq!(settled.status, expected, "{floors:?}\n{settled:?}");
-        assert!(settled.reasons.len() > floors.reasons.len() || settled == floors, "a change is given a reason");
+        assert!(
+            settled.reasons.len() > floors.reasons.len() || settled == floors,
+            "a change is given a reason"
+        );
     }
 
     #[test]
     fn a_leak_that_both_see_is_confirmed() {
-        let steady = growth(vec![holder([10, 100, 200], [500.0, 520.0], Trend::Proportional)], [500.0, 520.0]);
+        let steady = growth(
+            vec![holder([10, 100, 200], [500.0, 520.0], Trend::Proportional)],
+            [500.0, 520.0],
+        );
         check(verdict(Status::Leaking, 400.0, 600.0), &steady, Status::Leaking);
-        check(verdict(Status::Inconclusive, -400.0, 600.0), &steady, Status::Leaking);
+        check(
+            verdict(Status::Inconclusive, -400.0, 600.0),
+            &steady,
+            Status::Leaking,
+        );
     }
 
     #[test]
     fn a_cache_that_filled_is_no_leak() {
-        let filled = growth(vec![holder([10, 8000, 8000], [500.0, 0.0], Trend::FillsAndStops)], [500.0, 12.0]);
+        let filled = growth(
+            vec![holder([10, 8000, 8000], [500.0, 0.0], Trend::FillsAndStops)],
+            [500.0, 12.0],
+        );
         check(verdict(Status::Leaking, 200.0, 600.0), &filled, Status::Bounded);
-        check(verdict(Status::Inconclusive, -200.0, 600.0), &filled, Status::Bounded);
+        check(
+            verdict(Status::Inconclusive, -200.0, 600.0),
+            &filled,
+            Status::Bounded,
+        );
     }
 
     #[test]
     fn nothing_that_grows_is_stable_unless_the_floors_insist() {
         let flat = growth(Vec::new(), [90.0, 12.0]);
-        check(verdict(Status::Inconclusive, -200.0, 300.0), &flat, Status::Stable);
-        check(verdict(Status::Inconclusive, 100.0, 300.0), &flat, Status::Inconclusive);
+        check(
+            verdict(Status::Inconclusive, -200.0, 300.0),
+            &flat,
+            Status::Stable,
+        );
+        check(
+            verdict(Status::Inconclusive, 100.0, 300.0),
+            &flat,
+            Status::Inconclusive,
+        );
     }
 
     #[test]
     fn few_objects_settle_nothing() {
-        let few = growth(vec![holder([1, 3, 5], [500.0, 520.0], Trend::Proportional)], [500.0, 520.0]);
-        check(verdict(Status::Inconclusive, -400.0, 600.0), &few, Status::Inconclusive);
+        let few = growth(
+            vec![holder([1, 3, 5], [500.0, 520.0], Trend::Proportional)],
+            [500.0, 520.0],
+        );
+        check(
+            verdict(Status::Inconclusive, -400.0, 600.0),
+            &few,
+            Status::Inconclusive,
+        );
     }
 
     #[test]
@@ -284,7 +353,11 @@ mod tests {
             holder([10, 8000, 8000], [900.0, 0.0], Trend::FillsAndStops),
             holder([10, 500, 1000], [200.0, 200.0], Trend::Proportional),
         ];
-        check(verdict(Status::Bounded, 60.0, 300.0), &growth(holders, [1100.0, 200.0]), Status::Leaking);
+        check(
+            verdict(Status::Bounded, 60.0, 300.0),
+            &growth(holders, [1100.0, 200.0]),
+            Status::Leaking,
+        );
     }
 
     #[test]

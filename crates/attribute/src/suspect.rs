@@ -33,7 +33,13 @@ const WORTH_SHARE: f64 = 0.02;
 
 /// Ranks the holders that go on growing, and says which job class is behind each.
 pub fn attribute(input: &Input<'_>) -> Vec<Suspect> {
-    let growing = || input.growth.holders.iter().filter(|holder| holder.trend != Trend::FillsAndStops);
+    let growing = || {
+        input
+            .growth
+            .holders
+            .iter()
+            .filter(|holder| holder.trend != Trend::FillsAndStops)
+    };
     let most = growing().map(|holder| holder.bytes_per_job).fold(0.0, f64::max);
     growing()
         .filter(|holder| holder.bytes_per_job >= most * WORTH_SHARE)
@@ -45,11 +51,26 @@ pub fn attribute(input: &Input<'_>) -> Vec<Suspect> {
 
 fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
     let stacks = stacks_for(holder, input.profile);
-    let functions: Vec<&str> = holder.functions.iter().map(|function| function.name.as_str()).collect();
-    let frames: Vec<&str> = stacks.iter().flat_map(|stack| stack.frames.iter().map(String::as_str)).chain(functions).collect();
+    let functions: Vec<&str> = holder
+        .functions
+        .iter()
+        .map(|function| function.name.as_str())
+        .collect();
+    let frames: Vec<&str> = stacks
+        .iter()
+        .flat_map(|stack| stack.frames.iter().map(String::as_str))
+        .chain(functions)
+        .collect();
     let class = class_of(holder, input.classes, &input.growth.points, &frames);
-    let source = holder.source.as_ref().map(ToString::to_string).or_else(|| maker(&stacks));
-    let module = holder.module.clone().or_else(|| source.as_deref().and_then(file_of));
+    let source = holder
+        .source
+        .as_ref()
+        .map(ToString::to_string)
+        .or_else(|| maker(&stacks));
+    let module = holder
+        .module
+        .clone()
+        .or_else(|| source.as_deref().and_then(file_of));
     let short = |text: &str| shorten(text, input.base);
     let pattern = pattern_of(holder, class.as_ref());
     Suspect {
@@ -64,7 +85,10 @@ fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
         bytes_per_job: Some(holder.bytes_per_job),
         retained_bytes: holder.retained_bytes.last().copied().flatten(),
         retainer_path: holder.retainer_path.clone(),
-        allocation_stacks: stacks.into_iter().map(|stack| shorten_stack(stack, input.base)).collect(),
+        allocation_stacks: stacks
+            .into_iter()
+            .map(|stack| shorten_stack(stack, input.base))
+            .collect(),
         explanation: short(&explanation(holder, class.as_ref(), pattern)),
         job_class: class.map(|class| class.class),
         remedies: holder.remedies_for(pattern),
@@ -74,7 +98,9 @@ fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
 /// What failed and stays, as often as jobs of one class fail, is parked for a retry.
 fn pattern_of(holder: &Holder, class: Option<&Match>) -> Pattern {
     match class {
-        Some(class) if class.as_many_as_fail && holder.pattern == Pattern::GrowingCollection => Pattern::RetryBuffer,
+        Some(class) if class.as_many_as_fail && holder.pattern == Pattern::GrowingCollection => {
+            Pattern::RetryBuffer
+        }
         _ => holder.pattern,
     }
 }
@@ -88,8 +114,15 @@ fn explanation(holder: &Holder, class: Option<&Match>, pattern: Pattern) -> Stri
         }
     }
     if let Some(reached) = &holder.reached_from {
-        let at = reached.source.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
-        text.push_str(&format!(" The program reaches it through `{}`{at}.", reached.name));
+        let at = reached
+            .source
+            .as_ref()
+            .map(|at| format!(" ({at})"))
+            .unwrap_or_default();
+        text.push_str(&format!(
+            " The program reaches it through `{}`{at}.",
+            reached.name
+        ));
     }
     if holder.is_near && holder.source.is_some() && holder.is_named {
         text.push_str(" The place is that of a function near it; its declaration was not found.");
@@ -107,7 +140,9 @@ fn explanation(holder: &Holder, class: Option<&Match>, pattern: Pattern) -> Stri
 /// The innermost line of the program's own on the stacks.
 fn maker(stacks: &[AllocationStack]) -> Option<String> {
     let frames = stacks.iter().flat_map(|stack| &stack.frames);
-    let own = frames.into_iter().find(|frame| Frame::parse(frame).is_some_and(|frame| frame.is_application()))?;
+    let own = frames
+        .into_iter()
+        .find(|frame| Frame::parse(frame).is_some_and(|frame| frame.is_application()))?;
     Some(own.rsplit(' ').next()?.trim_start_matches("file://").to_owned())
 }
 
@@ -116,8 +151,13 @@ fn file_of(position: &str) -> Option<String> {
 }
 
 fn shorten(text: &str, base: Option<&str>) -> String {
-    match base.map(|base| base.trim_end_matches('/')).filter(|base| !base.is_empty()) {
-        Some(base) => text.replace(&format!("file://{base}/"), "").replace(&format!("{base}/"), ""),
+    match base
+        .map(|base| base.trim_end_matches('/'))
+        .filter(|base| !base.is_empty())
+    {
+        Some(base) => text
+            .replace(&format!("file://{base}/"), "")
+            .replace(&format!("{base}/"), ""),
         None => text.to_owned(),
     }
 }

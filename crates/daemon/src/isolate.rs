@@ -184,7 +184,7 @@ impl Isolate {
         let floors = self.floors.points();
         let [(_, first), .., (_, before), (_, last)] = floors else { return false };
         let grown = (total(before) - total(first)).max(FAREWELL_BYTES);
-        if total(before) - total(last) < FAREWELL_SHARE * grown {
+        if !last.is_final || total(before) - total(last) < FAREWELL_SHARE * grown {
             return false;
         }
         self.floors.pop();
@@ -281,7 +281,7 @@ mod tests {
         let check = |live: &[u64], expected: usize| {
             let mut isolate = Isolate::default();
             for bytes in live {
-                isolate.take_floor(0.0, AgentFloor { live_bytes: *bytes, ..AgentFloor::default() });
+                isolate.take_floor(0.0, AgentFloor { live_bytes: *bytes, is_final: true, ..AgentFloor::default() });
             }
             assert_eq!(isolate.forget_farewell(), expected < live.len());
             assert_eq!(isolate.floors.points().len(), expected, "{live:?}");

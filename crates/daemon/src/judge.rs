@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plimsoll_detect::{Assessment, Detector, MinimumEffect, Settings};
+use plimsoll_detect::{Assessment, Detector, MinimumEffect, Settings, Watch};
 use plimsoll_model::{Reading, Status};
 
 use crate::event::ConnectionId;
@@ -20,11 +20,12 @@ pub struct Judged {
     pub assessment: Assessment,
     /// Its readings, for the trace.
     pub readings: Vec<Reading>,
-    /// The least of all limits in force.
-    pub limit_bytes: Option<u64>,
     /// Other isolates that were judged, and how.
     pub others: Vec<(ConnectionId, Status)>,
 }
+
+/// Watched for longer than this a worker is a service, and a false alarm costs more than waiting.
+const SERVICE_SECONDS: f64 = 2.0 * 3600.0;
 
 /// Judges every isolate that may be the worker and takes the one that needs attention most.
 pub fn judge(record: &Record, options: &Options) -> Judged {
@@ -40,9 +41,7 @@ pub fn judge(record: &Record, options: &Options) -> Judged {
     judged.sort_by(|a, b| urgency(record, b).total_cmp(&urgency(record, a)));
     let others = judged.iter().skip(1).map(|(id, assessment, ..)| (*id, assessment.verdict.status)).collect();
     match judged.into_iter().next() {
-        Some((id, assessment, readings, limit_bytes)) => {
-            Judged { isolate: Some(id), assessment, readings, limit_bytes, others }
-        }
+        Some((id, assessment, readings, _)) => Judged { isolate: Some(id), assessment, readings, others },
         None => from_outside(record, options),
     }
 }
@@ -51,7 +50,7 @@ fn from_outside(record: &Record, options: &Options) -> Judged {
     let limit_bytes = limit_bytes(record, options, None);
     let readings = record.outside.readings(record.started_at);
     let assessment = assess(&readings, limit_bytes, options);
-    Judged { isolate: None, assessment, readings, limit_bytes, others: Vec::new() }
+    Judged { isolate: None, assessment, readings, others: Vec::new() }
 }
 
 fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> Assessment {
@@ -60,7 +59,9 @@ fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> 
         Some(GrowthLimit::PerDay(bytes)) => MinimumEffect::PerDay(bytes),
         None => MinimumEffect::Derived,
     };
-    let mut detector = Detector::new(Settings { limit_bytes, minimum_effect, ..Settings::default() });
+    let seconds = readings.last().map_or(0.0, Reading::at_seconds);
+    let watch = if seconds < SERVICE_SECONDS { Watch::Run } else { Watch::Service };
+    let mut detector = Detector::new(Settings { limit_bytes, minimum_effect, watch, ..Settings::default() });
     for reading in readings {
         detector.observe(reading);
     }

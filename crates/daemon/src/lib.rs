@@ -5,6 +5,7 @@
 //! the report. Nothing here can stop or slow the worker but the stop that the user asked for: if we
 //! die, the agents fall silent and the worker runs on.
 
+mod census;
 mod compose;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ mod view;
 mod watch;
 mod worker;
 
+use plimsoll_runtimes::node::AttachError;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
@@ -58,7 +60,14 @@ pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Re
 pub fn attach(pid: u32, options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
     let folder = Folder::create(&options.out)?;
     let (_sender, events) = open_ears(&folder)?;
-    let command = worker::inject_into(pid, options, &folder)?;
+    let command = match worker::inject_into(pid, options, &folder) {
+        Ok(command) => command,
+        Err(DaemonError::Attach(error @ AttachError::NotNode { .. })) => {
+            view.note(&format!("{error}: watching from outside only"));
+            worker::command_of(pid)
+        }
+        Err(error) => return Err(error),
+    };
     conclude(&command, options, &folder, Target::Attached(pid), &events, view)
 }
 

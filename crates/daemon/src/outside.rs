@@ -7,6 +7,7 @@ use plimsoll_sample::{
     Cgroup, CgroupSample, Detail, MachineMemory, ProcessSample, ProcessSampler, ProcessTree, Roots,
 };
 
+use crate::census::census;
 use crate::isolate::Thinned;
 
 const INTERVAL_SECONDS: f64 = 1.0;
@@ -27,7 +28,12 @@ struct Seen {
     last: Option<ProcessSample>,
     series: Thinned<(f64, ProcessSample)>,
     alive: bool,
+    /// What the descriptors led to when they had last grown, and how many they were.
+    census: (u32, Vec<(String, u64)>),
 }
+
+/// So many descriptors more, and it is worth looking at what they lead to.
+const CENSUS_STEP: u32 = 32;
 
 /// The tree below the process that we started or attached to.
 #[derive(Debug)]
@@ -76,12 +82,16 @@ impl Outside {
         self.looks += 1;
         self.next_at = now + if self.looks < EARLY_LOOKS { EARLY_INTERVAL_SECONDS } else { INTERVAL_SECONDS };
         self.follow_tree();
-        let detail = if self.looks % FULL_EVERY == 1 { Detail::Full } else { Detail::Descriptors };
+        let detail = if self.looks % FULL_EVERY == 1 { Detail::Full } else { Detail::Counters };
         let mut total = 0;
         for seen in self.seen.values_mut().filter(|seen| seen.alive) {
             match seen.sampler.sample(detail) {
                 Ok(sample) => {
                     total += sample.rss_bytes;
+                    let open = sample.descriptors.as_ref().map_or(0, |open| open.total);
+                    if open >= seen.census.0 + CENSUS_STEP {
+                        seen.census = (open, census(seen.sampler.key().pid));
+                    }
                     seen.series.push((now, sample.clone()));
                     seen.last = Some(sample);
                 }
@@ -111,7 +121,7 @@ impl Outside {
                 self.seen.retain(|_, seen| seen.alive);
             }
             if let Ok(sampler) = ProcessSampler::open_key(&self.roots, key) {
-                self.seen.insert(key, Seen { sampler, last: None, series: Thinned::default(), alive: true });
+                self.seen.insert(key, Seen { sampler, last: None, series: Thinned::default(), alive: true, census: (0, Vec::new()) });
             }
         }
     }
@@ -178,6 +188,12 @@ impl Outside {
         points.iter().map(|(at, sample)| {
             (*at, sample.descriptors.as_ref().map(|open| u64::from(open.total)), u64::from(sample.threads))
         })
+    }
+
+    /// What the descriptors of a process led to when they had last grown.
+    pub fn census(&self, pid: u32) -> &[(String, u64)] {
+        let seen = self.seen.iter().find(|(key, _)| key.pid == pid);
+        seen.map_or(&[], |(_, seen)| &seen.census.1)
     }
 
     /// What detection can read without an agent: resident memory, descriptors and threads of the

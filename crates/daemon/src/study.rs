@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_attribute::{ClassGrowth, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
-use plimsoll_model::{Suspect, Verdict};
+use plimsoll_model::{Channel, Status, Suspect, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
+use crate::census;
 use crate::compose::stacks;
 use crate::folder::Folder;
 use crate::isolate::Isolate;
@@ -44,14 +45,20 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
-    let verdict = plimsoll_attribute::settle(verdict, &growth);
+    let verdict = in_bytes(plimsoll_attribute::settle(verdict, &growth));
     let profile = isolate.profile.as_ref().map_or_else(Vec::new, |profile| stacks(&profile.stacks));
-    let suspects = plimsoll_attribute::attribute(&Input {
+    let mut suspects = plimsoll_attribute::attribute(&Input {
         growth: &growth,
         classes: &class_growth(record, judged),
         profile: &profile,
         base: Some(&isolate.hello.cwd),
     });
+    if verdict.channel == Some(Channel::Fds) {
+        let census = record.outside.census(isolate.hello.pid);
+        suspects.splice(0..0, census::suspect(&judged.assessment, census));
+        suspects.iter_mut().zip(1..).for_each(|(suspect, rank)| suspect.rank = rank);
+    }
+    notes.extend(others(record, judged));
     Study { verdict, suspects, notes }
 }
 
@@ -98,7 +105,7 @@ fn choose(evidence: &[(f64, AgentEvidence)]) -> Vec<&AgentEvidence> {
     for share in SHARES {
         let wanted = share * last.jobs as f64;
         let nearest = (0..all.len()).min_by(|a, b| {
-            let distance = |at: &usize| (all[*at].jobs as f64 - wanted).abs();
+            let distance = |at: &usize| ((all[*at].jobs as f64 + 1.0) / (wanted + 1.0)).ln().abs();
             distance(a).total_cmp(&distance(b))
         });
         chosen.extend(nearest.map(|at| all.remove(at)));
@@ -127,6 +134,27 @@ fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
         }
         parser.feed(&piece[..length])?;
     }
+}
+
+/// Isolates that leak beside the one that the report is about.
+fn others(record: &Record, judged: &Judged) -> Vec<String> {
+    let leaking = judged.others.iter().filter(|(_, status)| *status == Status::Leaking);
+    let hello = |id| record.isolates.get(id).map(|isolate| &isolate.hello);
+    leaking
+        .filter_map(|(id, _)| hello(id))
+        .map(|hello| format!("process {} thread {} leaks as well", hello.pid, hello.thread))
+        .collect()
+}
+
+/// Descriptors and threads are counts: what they weigh is not known.
+fn in_bytes(mut verdict: Verdict) -> Verdict {
+    if matches!(verdict.channel, Some(Channel::Fds | Channel::Threads | Channel::Backlog)) {
+        verdict.bytes_per_job = None;
+        verdict.bytes_per_hour = None;
+        verdict.exhaustion_in_seconds = None;
+        verdict.minimum_effect_bytes_per_job = None;
+    }
+    verdict
 }
 
 fn class_growth(record: &Record, judged: &Judged) -> Vec<ClassGrowth> {
@@ -160,7 +188,7 @@ mod tests {
     fn dumps_are_well_spaced() {
         check(&[10, 20, 40, 80, 160, 320, 640, 1000], &[80, 640, 1000]);
         check(&[100, 550, 1000], &[100, 550, 1000]);
-        check(&[12, 9000, 18_000, 30_000], &[12, 18_000, 30_000]);
+        check(&[12, 9000, 18_000, 30_000], &[9000, 18_000, 30_000]);
         check(&[10, 1000], &[10, 1000]);
         check(&[], &[]);
     }

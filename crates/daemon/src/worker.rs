@@ -8,6 +8,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use plimsoll_model::Exit;
 use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
+use plimsoll_sample::{Identity, Roots};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
 
@@ -71,7 +72,12 @@ pub fn inject_into(pid: u32, options: &Options, folder: &Folder) -> Result<Vec<S
     Ok(attached.command)
 }
 
-/// A worker in one long synchronous job answers its inspector when the job is over.
+/// The command line of a process, as far as it can be seen.
+pub fn command_of(pid: u32) -> Vec<String> {
+    Identity::read(&Roots::default(), pid).map_or_else(|_| Vec::new(), |identity| identity.arguments)
+}
+
+/// A busy worker answers in the middle of a job; a machine short of CPU takes its time.
 const ATTACH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a process ended, in the report's words.

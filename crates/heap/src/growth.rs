@@ -15,6 +15,7 @@ use crate::growth_reduce::Reduced;
 use crate::growth_trend::Trend;
 use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
+use crate::holder_follow::History;
 use crate::source::{Position, SourceLookup};
 use crate::{Dominators, Graph};
 
@@ -81,6 +82,8 @@ pub struct Holder {
     pub counts: Vec<Option<u64>>,
     /// Retained bytes at each point, where the holder was there.
     pub retained_bytes: Vec<Option<u64>>,
+    /// Objects gained from the first dump to the last, links of chains and open handles included.
+    pub gained: f64,
     /// Objects gained per job in the last interval.
     pub count_per_job: f64,
     /// Objects gained per job in each interval.
@@ -134,7 +137,10 @@ impl Holder {
 impl GrowthStudy {
     /// A study that leaves out the objects of the agent whose script has this path.
     pub fn new(agent_script: Option<String>) -> Self {
-        GrowthStudy { agent_script, ..GrowthStudy::default() }
+        GrowthStudy {
+            agent_script,
+            ..GrowthStudy::default()
+        }
     }
 
     /// Takes the next dump; points must come in the order of their jobs.
@@ -165,17 +171,36 @@ impl GrowthStudy {
 
     /// Names what grew. Without two dumps there is nothing to tell.
     pub fn finish(self, sources: &dyn SourceLookup) -> Growth {
-        let jobs: Vec<f64> =
-            self.points.windows(2).map(|pair| pair[1].jobs.saturating_sub(pair[0].jobs).max(1) as f64).collect();
-        let total_bytes_per_job =
-            self.intervals.iter().zip(&jobs).map(|(interval, jobs)| interval.total_bytes / jobs).collect();
+        let jobs: Vec<f64> = self
+            .points
+            .windows(2)
+            .map(|pair| pair[1].jobs.saturating_sub(pair[0].jobs).max(1) as f64)
+            .collect();
+        let total_bytes_per_job = self
+            .intervals
+            .iter()
+            .zip(&jobs)
+            .map(|(interval, jobs)| interval.total_bytes / jobs)
+            .collect();
         let types = crate::growth_types::compare(&self.tables, &self.points);
         let holders = match &self.latest {
-            Some(anatomy) if !self.intervals.is_empty() => {
-                name_holders(anatomy, &self.reduced, &self.intervals, &jobs, self.agent_script.as_deref(), sources)
-            }
+            Some(anatomy) if !self.intervals.is_empty() => name_holders(
+                History {
+                    anatomy,
+                    reduced: &self.reduced,
+                    intervals: &self.intervals,
+                    jobs: &jobs,
+                },
+                self.agent_script.as_deref(),
+                sources,
+            ),
             _ => Vec::new(),
         };
-        Growth { points: self.points, types, holders, total_bytes_per_job }
+        Growth {
+            points: self.points,
+            types,
+            holders,
+            total_bytes_per_job,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One dump with its dominator tree and the retained sizes of what counts.
 
+use std::collections::HashSet;
+
 use crate::growth_weight::{is_backing, is_learnt};
 use crate::{Dominators, Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
 
@@ -27,14 +29,59 @@ impl Anatomy {
         }
         let (idom, order) = dominators.into_tree();
         let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
+        anatomy.rehang_table_strings();
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
+    }
+
+    /// V8 lists all internalized strings below one root, as if its string table kept them; it does not
+    /// (strings in it are collected like others). Those that one other node holds hang from that.
+    fn rehang_table_strings(&mut self) {
+        let table = self.graph.nodes().take(TABLE_SEARCHED).find(|node| {
+            self.graph.kind(*node) == NodeKind::Synthetic
+                && self.graph.name(*node) == "(Internalized strings)"
+        });
+        let Some(table) = table else { return };
+        let listed: Vec<NodeIndex> = self.graph.edges(table).map(|edge| edge.to).collect();
+        let mut moved = vec![false; self.order.len()];
+        for string in listed {
+            let hangs_high = [0, table.0].contains(&self.idom[string.0 as usize])
+                || self.is_root(self.idom[string.0 as usize]);
+            if let Some(holder) = self.only_holder(string, table).filter(|_| hangs_high) {
+                self.idom[string.0 as usize] = holder;
+                moved[string.0 as usize] = true;
+            }
+        }
+        // Strings dominate nothing, so they may come last.
+        self.order.sort_by_key(|node| moved[*node as usize]);
+    }
+
+    fn is_root(&self, node: u32) -> bool {
+        self.graph.kind(NodeIndex(node)) == NodeKind::Synthetic
+    }
+
+    fn only_holder(&self, string: NodeIndex, table: NodeIndex) -> Option<u32> {
+        if self.graph.kind(string) != NodeKind::String {
+            return None;
+        }
+        let mut only = None;
+        for (from, edge) in self.graph.retainers(string).take(FEW_RETAINERS) {
+            let counts = from != table && holds(edge.kind) && !is_learnt(&self.graph, from);
+            if counts && only.is_some_and(|known| known != from.0) {
+                return None;
+            }
+            if counts {
+                only = Some(from.0);
+            }
+        }
+        only
     }
 
     fn weigh(&self, excluded_script: Option<&str>) -> Vec<u64> {
         let excluded = excluded_script.map(|script| self.below_script(script));
         let counts = |node: u32| {
-            excluded.as_ref().is_none_or(|set| !set[node as usize]) && !is_learnt(&self.graph, NodeIndex(node))
+            excluded.as_ref().is_none_or(|set| !set[node as usize])
+                && !is_learnt(&self.graph, NodeIndex(node))
         };
         let mut retained = vec![0u64; self.order.len()];
         for &node in self.order.iter().rev() {
@@ -49,33 +96,38 @@ impl Anatomy {
     }
 
     /// Nodes that only functions of one script, or their variables, keep alive.
+    /// What hangs below the objects of the script, down to where the program begins: a job's promise
+    /// that the agent follows leads to all of the worker.
     fn below_script(&self, script: &str) -> Vec<bool> {
-        let ids = script_ids(&self.graph, script);
+        let (own, others) = script_ids(&self.graph, script);
         let mut below = vec![false; self.order.len()];
+        if own.is_empty() {
+            return below;
+        }
         for &node in &self.order {
             let above = node != 0 && below[self.idom[node as usize] as usize];
-            below[node as usize] = above || self.belongs(NodeIndex(node), &ids);
+            let node_index = NodeIndex(node);
+            below[node as usize] = match above {
+                true => !self.belongs(node_index, &others),
+                false => self.belongs(node_index, &own),
+            };
         }
         below
     }
 
-    fn belongs(&self, node: NodeIndex, scripts: &[u32]) -> bool {
-        if scripts.is_empty() {
-            return false;
-        }
-        let own = |at: NodeIndex| {
+    fn belongs(&self, node: NodeIndex, scripts: &HashSet<u32>) -> bool {
+        let written_in = |at: NodeIndex| {
             self.graph.location(at).is_some_and(|location| scripts.contains(&location.script_id))
         };
         match self.graph.kind(node) {
-            NodeKind::Closure => own(node),
             NodeKind::Object if is_context(&self.graph, node) => {
-                self.graph.retainers(node).any(|(from, edge)| {
+                self.graph.retainers(node).take(RETAINERS_READ).any(|(from, edge)| {
                     edge.name == EdgeName::Name("context")
                         && self.graph.kind(from) == NodeKind::Closure
-                        && own(from)
+                        && written_in(from)
                 })
             }
-            NodeKind::Object => own(node),
+            NodeKind::Closure | NodeKind::Object => written_in(node),
             _ => false,
         }
     }
@@ -85,17 +137,11 @@ impl Anatomy {
         self.idom[node as usize]
     }
 
-    /// The object that a backing store belongs to; any other node is its own owner.
+    /// The object (or root of the runtime) that a backing store belongs to; any other node is its own owner.
     pub(crate) fn owner(&self, node: u32) -> u32 {
         let mut at = node;
         while at != 0 && is_backing(&self.graph, NodeIndex(at)) {
-            let above = self.idom[at as usize];
-            if !matches!(self.graph.kind(NodeIndex(above)), NodeKind::Object | NodeKind::Closure)
-                && !is_backing(&self.graph, NodeIndex(above))
-            {
-                break;
-            }
-            at = above;
+            at = self.idom[at as usize];
         }
         at
     }
@@ -127,6 +173,11 @@ impl Anatomy {
 /// Retainers of one node that are looked at: an interned string or a shared shape has millions.
 pub(crate) const RETAINERS_READ: usize = 2000;
 
+/// V8's root categories are among the first nodes of a dump.
+const TABLE_SEARCHED: usize = 200;
+/// A string with more retainers than this is shared.
+const FEW_RETAINERS: usize = 16;
+
 /// Whether growth follows an edge: weak and shortcut edges keep nothing alive by themselves.
 pub(crate) fn holds(kind: EdgeKind) -> bool {
     kind.retains() && kind != EdgeKind::Shortcut
@@ -150,18 +201,26 @@ pub(crate) fn is_context(graph: &Graph, node: NodeIndex) -> bool {
     }
 }
 
-/// Ids of the scripts with a name (a path or a `file:` URL).
-pub(crate) fn script_ids(graph: &Graph, script: &str) -> Vec<u32> {
-    let mut ids = Vec::new();
+/// Ids of the scripts that are `path` or lie below it, and those of all other files.
+fn script_ids(graph: &Graph, path: &str) -> (HashSet<u32>, HashSet<u32>) {
+    let (mut own, mut others) = (HashSet::new(), HashSet::new());
     for node in graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Closure) {
-        if let Some(location) = graph.location(node)
-            && !ids.contains(&location.script_id)
-            && script_name(graph, node).is_some_and(|name| name == script || strip_scheme(name) == script)
-        {
-            ids.push(location.script_id);
+        let Some(location) = graph.location(node) else { continue };
+        if own.contains(&location.script_id) || others.contains(&location.script_id) {
+            continue;
         }
+        match script_name(graph, node) {
+            Some(name) if is_script_of(name, path) => own.insert(location.script_id),
+            Some(name) if !name.starts_with("node:") => others.insert(location.script_id),
+            _ => false,
+        };
     }
-    ids
+    (own, others)
+}
+
+/// Whether a script is `path`, or lies in the folder `path`.
+pub(crate) fn is_script_of(name: &str, path: &str) -> bool {
+    strip_scheme(name).strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The path of a script name that is a `file:` URL.
@@ -171,7 +230,9 @@ pub(crate) fn strip_scheme(name: &str) -> &str {
 
 /// The script that a function was written in: closure → shared function info → script.
 pub(crate) fn script_name(graph: &Graph, closure: NodeIndex) -> Option<&str> {
-    let shared = graph.edges(closure).find(|edge| edge.name == EdgeName::Name("shared"))?;
+    let shared = graph
+        .edges(closure)
+        .find(|edge| edge.name == EdgeName::Name("shared"))?;
     graph
         .edges(shared.to)
         .find(|edge| matches!(edge.name, EdgeName::Name("script_or_debug_info" | "script")))
@@ -192,13 +253,18 @@ pub(crate) fn variable_name<'g>(graph: &'g Graph, context: NodeIndex, edge: &Edg
 /// Small integers are no nodes and take no slot, so with one among them the order tells no more.
 fn block_variable(graph: &Graph, context: NodeIndex, slot: u32) -> Option<&str> {
     let hidden = |node: NodeIndex| graph.edges(node).filter(|edge| edge.kind == EdgeKind::Hidden);
-    let info = graph.edges(context).find(|edge| edge.name == EdgeName::Name("scope_info"))?.to;
+    let info = graph
+        .edges(context)
+        .find(|edge| edge.name == EdgeName::Name("scope_info"))?
+        .to;
     let names: Vec<&str> = hidden(info)
         .filter(|edge| graph.kind(edge.to) == NodeKind::String)
         .map(|edge| graph.name(edge.to))
         .collect();
     let slots = hidden(context).count();
-    let first = hidden(context).map(|edge| edge.name).position(|name| name == EdgeName::Index(slot))?;
+    let first = hidden(context)
+        .map(|edge| edge.name)
+        .position(|name| name == EdgeName::Index(slot))?;
     // As many names as slots, or a lone name, leave no doubt.
     (slots == names.len() || names.len() == 1).then(|| names.get(first).copied())?
 }

@@ -52,7 +52,17 @@ pub(crate) fn climb(anatomy: &Anatomy, below: u32) -> Option<Head> {
         last = node;
         at = anatomy.above(node);
     }
-    (count >= period * (REPEATS - 1)).then_some(Head { owner: anatomy.owner(at), first: last, links: count / period })
+    // The first link is like the others, only something else holds it.
+    let (top, expected) = (link(anatomy, at), window[count % period].1);
+    if at != 0 && (top.kind, top.name) == (expected.kind, expected.name) {
+        last = at;
+        at = anatomy.above(at);
+    }
+    (count >= period * (REPEATS - 1)).then_some(Head {
+        owner: anatomy.owner(at),
+        first: last,
+        links: count / period,
+    })
 }
 
 fn repeats(links: &[Link<'_>], period: usize) -> bool {
@@ -64,6 +74,12 @@ fn repeats(links: &[Link<'_>], period: usize) -> bool {
 
 fn link(anatomy: &Anatomy, node: u32) -> Link<'_> {
     let index = NodeIndex(node);
-    let place = anatomy.edge_between(anatomy.above(node), node).map(|edge| (edge.kind, edge.name));
-    Link { kind: anatomy.graph.kind(index), name: anatomy.graph.name(index), place }
+    let place = anatomy
+        .edge_between(anatomy.above(node), node)
+        .map(|edge| (edge.kind, edge.name));
+    Link {
+        kind: anatomy.graph.kind(index),
+        name: anatomy.graph.name(index),
+        place,
+    }
 }

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use crate::growth_anatomy::{RETAINERS_READ, holds};
 use crate::growth_chain::climb;
 use crate::growth_interval::{Finding, Later, Place, shape};
-use crate::growth_members::{member_count, members_where};
-use crate::growth_reduce::{flock_key, is_synthetic};
-use crate::growth_weight::is_backing;
+use crate::growth_net::{
+    gains, is_machinery, net_of_flock, net_of_last_link, net_of_members, net_of_slot, samples,
+};
+use crate::growth_reduce::is_synthetic;
+use crate::holder_pile::type_of;
 use crate::{Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
-
-/// Properties that an object must have gained to count as a dictionary rather than a record.
-const DICTIONARY_GAIN: i64 = 3;
-/// New objects kept as examples of a finding.
-const SAMPLES: usize = 48;
 
 /// A place in an old object.
 type Spot = (u32, Place);
@@ -73,8 +70,14 @@ impl<'l, 'a> Sharing<'l, 'a> {
             let owner = anatomy.owner(from.0);
             if self.later.old[owner as usize] {
                 if !is_machinery(self.later, owner) {
-                    let gained = *dictionaries.entry(owner).or_insert_with(|| gains(self.later, owner));
-                    let place = place_of(anatomy.graph.kind(from) == NodeKind::Array && owner != from.0, &edge, gained);
+                    let gained = *dictionaries
+                        .entry(owner)
+                        .or_insert_with(|| gains(self.later, owner));
+                    let place = place_of(
+                        anatomy.graph.kind(from) == NodeKind::Array && owner != from.0,
+                        &edge,
+                        gained,
+                    );
                     if !self.spots[at].contains(&(owner, place.clone())) {
                         self.spots[at].push((owner, place));
                     }
@@ -98,8 +101,12 @@ impl<'l, 'a> Sharing<'l, 'a> {
                     }
                 }
             }
-            let best = cover.into_iter().max_by_key(|(owner, count)| (*count, std::cmp::Reverse(*owner)));
-            let Some((owner, _)) = best.filter(|(_, count)| *count >= 2) else { return };
+            let best = cover
+                .into_iter()
+                .max_by_key(|(owner, count)| (*count, std::cmp::Reverse(*owner)));
+            let Some((owner, _)) = best.filter(|(_, count)| *count >= 2) else {
+                return;
+            };
             let spot = (owner, Place::Members);
             for at in 0..self.tops.len() {
                 if self.given[at].is_none() && self.spots[at].contains(&spot) {
@@ -115,7 +122,9 @@ impl<'l, 'a> Sharing<'l, 'a> {
         for (held, holder) in &self.siblings {
             held_by.entry(*holder).or_default().push(*held);
         }
-        let mut queue: Vec<usize> = (0..self.tops.len()).filter(|at| self.given[*at].is_some()).collect();
+        let mut queue: Vec<usize> = (0..self.tops.len())
+            .filter(|at| self.given[*at].is_some())
+            .collect();
         while let Some(at) = queue.pop() {
             for held in held_by.remove(&at).unwrap_or_default() {
                 if self.given[held].is_none() {
@@ -156,11 +165,16 @@ impl<'l, 'a> Sharing<'l, 'a> {
         let mut cover: BTreeMap<(bool, u32), (usize, Place)> = BTreeMap::new();
         for at in part {
             for (owner, place) in &self.spots[*at] {
-                let entry = cover.entry((*owner != self.anchor, *owner)).or_insert((0, place.clone()));
+                let entry = cover
+                    .entry((*owner != self.anchor, *owner))
+                    .or_insert((0, place.clone()));
                 entry.0 += 1;
             }
         }
-        cover.into_iter().next().map(|((_, owner), (_, place))| (owner, place))
+        cover
+            .into_iter()
+            .next()
+            .map(|((_, owner), (_, place))| (owner, place))
     }
 
     /// Below a root of the runtime: everything around open handles together, other things by type.
@@ -173,7 +187,12 @@ impl<'l, 'a> Sharing<'l, 'a> {
         if tops().any(|top| is_wrapped(&anatomy.graph, top)) {
             return Place::Flock(HANDLES.to_owned());
         }
-        Place::Flock(tops().next().map(|top| anatomy.graph.name(top).to_owned()).unwrap_or_default())
+        Place::Flock(
+            tops()
+                .next()
+                .map(|top| type_of(&anatomy.graph, top))
+                .unwrap_or_default(),
+        )
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -195,8 +214,9 @@ impl<'l, 'a> Sharing<'l, 'a> {
         let later = self.later;
         let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
         let net = match &place {
-            Place::Members => net_of_members(later, owner, fresh).or_else(|| self.net_of_last_link(tops, fresh))?,
-            Place::Slot(name) => self.net_of_slot(owner, name, tops, fresh),
+            Place::Members => net_of_members(later, owner, fresh)
+                .or_else(|| net_of_last_link(later, self.own_bytes, tops, fresh))?,
+            Place::Slot(name) => net_of_slot(later, self.own_bytes, (owner, name), tops, fresh),
             Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
         };
         let anatomy = later.anatomy;
@@ -220,28 +240,6 @@ impl<'l, 'a> Sharing<'l, 'a> {
             samples: samples(later, tops),
         })
     }
-
-    /// As many members as before, yet far more hangs from them: a chain whose latest link replaces the last.
-    fn net_of_last_link(&self, tops: &[u32], fresh: u64) -> Option<Net> {
-        let gained = chain_below(self.later, tops) as f64;
-        let bytes = self.own_bytes.min(fresh as f64);
-        (gained > 0.0 && 2.0 * bytes >= fresh as f64).then_some(Net { bytes, gained, arrived: gained })
-    }
-
-    /// What hangs in a slot now, less what hung there before.
-    fn net_of_slot(&self, owner: u32, name: &str, tops: &[u32], fresh: u64) -> Net {
-        let anatomy = self.later.anatomy;
-        let before = self.later.earlier.slot_bytes(anatomy.graph.id(NodeIndex(owner)), name);
-        let now: u64 = tops.iter().map(|top| anatomy.retained[*top as usize]).sum();
-        let bytes = match before {
-            Some(before) if tops.len() == 1 => now.saturating_sub(before).min(fresh) as f64,
-            Some(before) => (now.saturating_sub(before).min(fresh) as f64).min(self.own_bytes),
-            None => self.own_bytes.min(fresh as f64),
-        };
-        let links = if tops.len() > 1 { tops.len() } else { heavy_path(self.later, tops[0]).len() };
-        let gained = if fresh > 0 { links as f64 * bytes / fresh as f64 } else { 0.0 };
-        Net { bytes, gained, arrived: gained }
-    }
 }
 
 /// Name of the flock of open handles with all that hangs from them.
@@ -251,7 +249,9 @@ const HANDLES: &str = "open handles";
 fn is_wrapped(graph: &Graph, node: NodeIndex) -> bool {
     match graph.kind(node) {
         NodeKind::Native | NodeKind::Synthetic => graph.name(node).starts_with("Node / "),
-        _ => graph.edges(node).any(|edge| edge.name == EdgeName::Name("javascript_to_native")),
+        _ => graph
+            .edges(node)
+            .any(|edge| edge.name == EdgeName::Name("javascript_to_native")),
     }
 }
 
@@ -262,22 +262,6 @@ fn find(component: &mut [usize], at: usize) -> usize {
         root = component[root];
     }
     root
-}
-
-/// Lists that the runtime keeps of everything there is: they hold, but they are nobody's holder.
-fn is_machinery(later: &Later<'_>, node: u32) -> bool {
-    let kind = later.anatomy.graph.kind(NodeIndex(node));
-    matches!(kind, NodeKind::Synthetic | NodeKind::Native | NodeKind::Code | NodeKind::ObjectShape)
-}
-
-fn gains(later: &Later<'_>, owner: u32) -> bool {
-    net_members(later, owner) >= DICTIONARY_GAIN
-}
-
-fn net_members(later: &Later<'_>, owner: u32) -> i64 {
-    let now = i64::from(member_count(&later.anatomy.graph, NodeIndex(owner)));
-    let before = later.earlier.former(later.anatomy, owner).map_or(0, |former| i64::from(former.members));
-    now - before
 }
 
 fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
@@ -292,104 +276,13 @@ fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
 
 fn slot_between(later: &Later<'_>, head: &crate::growth_chain::Head, fallback: Place) -> Place {
     let above = later.anatomy.above(head.first);
-    match later.anatomy.edge_between(above, head.first).map(|edge| edge.name) {
+    match later
+        .anatomy
+        .edge_between(above, head.first)
+        .map(|edge| edge.name)
+    {
         Some(EdgeName::Name(name)) => Place::Slot(name.to_owned()),
         Some(EdgeName::Index(index)) => Place::Slot(index.to_string()),
         None => fallback,
     }
-}
-
-/// The balance of a collection.
-struct Net {
-    bytes: f64,
-    gained: f64,
-    arrived: f64,
-}
-
-/// A collection that takes in as many as it lets go has not grown: its new members replace old ones.
-fn net_of_members(later: &Later<'_>, owner: u32, fresh: u64) -> Option<Net> {
-    let gained = net_members(later, owner);
-    let graph = &later.anatomy.graph;
-    let arrived = members_where(graph, NodeIndex(owner), |node| !later.old[node.0 as usize]);
-    if gained <= 0 || arrived == 0 {
-        return None;
-    }
-    let (gained, arrived) = (gained as f64, f64::from(arrived));
-    Some(Net { bytes: fresh as f64 * (gained / arrived).min(1.0), gained, arrived: arrived.max(gained) })
-}
-
-/// What a synthetic root holds of some types now, less what it held before.
-fn net_of_flock(later: &Later<'_>, owner: u32, tops: &[u32], fresh: u64) -> Option<Net> {
-    let mut types: BTreeMap<(u64, u64), bool> = BTreeMap::new();
-    for top in tops {
-        let managed = !is_machinery(later, *top);
-        types.insert(flock_key(later.anatomy, owner, *top), managed);
-    }
-    let (mut bytes, mut gained, mut of_native) = (0, 0, 0);
-    for (key, managed) in types {
-        let (now, before) = (later.flock_now(key), later.earlier.flock(key));
-        bytes += now.bytes.saturating_sub(before.bytes);
-        let more = now.count.saturating_sub(before.count);
-        let most = if managed { &mut gained } else { &mut of_native };
-        *most = more.max(*most);
-    }
-    let bytes = bytes.min(fresh) as f64;
-    let gained = match (gained, of_native) {
-        // As many as before, and yet more hangs from them: a chain whose latest link replaces the last.
-        (0, 0) => chain_below(later, tops) as f64,
-        (0, native) => native as f64,
-        (gained, _) => gained as f64,
-    };
-    (gained > 0.0).then_some(Net { bytes, gained, arrived: gained })
-}
-
-/// Links of the longest new chain among some new objects.
-fn chain_below(later: &Later<'_>, tops: &[u32]) -> usize {
-    /// Shorter than this it is no chain.
-    const LINKS: usize = 8;
-    let heaviest = tops.iter().max_by_key(|top| later.fresh_bytes[**top as usize]);
-    heaviest.map_or(0, |top| chain_links(later, *top).len()).checked_sub(LINKS).map_or(0, |more| more + LINKS)
-}
-
-/// New objects of the most frequent type down the heaviest way.
-fn chain_links(later: &Later<'_>, top: u32) -> Vec<u32> {
-    let graph = &later.anatomy.graph;
-    let type_of = |at: &u32| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at)));
-    let way: Vec<u32> = heavy_way(later, top).collect();
-    let mut counts = HashMap::new();
-    for at in &way {
-        *counts.entry(type_of(at)).or_insert(0usize) += 1;
-    }
-    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(name, _)| name);
-    way.into_iter().filter(|at| Some(type_of(at)) == most).collect()
-}
-
-/// New objects of one type down the heaviest way: the links of a chain.
-fn heavy_path(later: &Later<'_>, top: u32) -> Vec<u32> {
-    let graph = &later.anatomy.graph;
-    let name = (graph.kind(NodeIndex(top)), graph.name(NodeIndex(top)));
-    heavy_way(later, top).filter(|at| (graph.kind(NodeIndex(*at)), graph.name(NodeIndex(*at))) == name).collect()
-}
-
-fn heavy_way<'l>(later: &'l Later<'_>, top: u32) -> impl Iterator<Item = u32> + 'l {
-    std::iter::successors(Some(top), |at| {
-        Some(later.heavy[*at as usize]).filter(|next| *next != crate::growth_anatomy::NONE)
-    })
-}
-
-/// Evenly spread examples; keys are left out where there are values.
-fn samples(later: &Later<'_>, tops: &[u32]) -> Vec<u32> {
-    let graph = &later.anatomy.graph;
-    let mut links = match tops {
-        [top] if heavy_path(later, *top).len() > 1 => heavy_path(later, *top),
-        [top] if chain_below(later, tops) > 0 => chain_links(later, *top),
-        _ => tops.to_vec(),
-    };
-    links.retain(|node| !is_backing(graph, NodeIndex(*node)));
-    let is_text = |node: &u32| matches!(graph.kind(NodeIndex(*node)), NodeKind::String | NodeKind::Number);
-    if links.iter().any(|node| !is_text(node)) {
-        links.retain(|node| !is_text(node));
-    }
-    let step = links.len().div_ceil(SAMPLES).max(1);
-    links.into_iter().step_by(step).collect()
 }

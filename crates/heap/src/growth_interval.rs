@@ -109,7 +109,11 @@ impl Interval {
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
-        Interval { findings, shapes, total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before) }
+        Interval {
+            findings,
+            shapes,
+            total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before),
+        }
     }
 }
 
@@ -190,7 +194,11 @@ impl<'a> Later<'a> {
                 continue;
             }
             let above = self.anatomy.above(node) as usize;
-            self.top[at] = if self.top[above] == NONE { node } else { self.top[above] };
+            self.top[at] = if self.top[above] == NONE {
+                node
+            } else {
+                self.top[above]
+            };
         }
     }
 

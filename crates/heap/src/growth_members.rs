@@ -10,7 +10,10 @@ pub(crate) fn member_count(graph: &Graph, node: NodeIndex) -> u32 {
         return entries(graph, node, table).len() as u32;
     }
     let whole = graph.kind(node) == NodeKind::Array;
-    graph.edges(node).filter(|edge| is_member(graph, edge, whole)).count() as u32
+    graph
+        .edges(node)
+        .filter(|edge| is_member(graph, edge, whole))
+        .count() as u32
 }
 
 fn is_member(graph: &Graph, edge: &Edge<'_>, whole: bool) -> bool {
@@ -56,7 +59,9 @@ pub(crate) fn entries(graph: &Graph, owner: NodeIndex, table: NodeIndex) -> Vec<
     let mut entries: Vec<Entry> = Vec::new();
     let mut last = None;
     for edge in graph.edges(table).filter(|edge| holds(edge.kind)) {
-        let Some(at) = slot_number(edge.name).and_then(|slot| slot.checked_sub(start)) else { continue };
+        let Some(at) = slot_number(edge.name).and_then(|slot| slot.checked_sub(start)) else {
+            continue;
+        };
         if last != Some(at / stride) {
             last = Some(at / stride);
             entries.push(Entry::default());
@@ -79,7 +84,10 @@ pub(crate) fn members_where(graph: &Graph, node: NodeIndex, test: impl Fn(NodeIn
         return entries(graph, node, table).iter().filter(fresh).count() as u32;
     }
     let whole = graph.kind(node) == NodeKind::Array;
-    graph.edges(node).filter(|edge| is_member(graph, edge, whole) && test(edge.to)).count() as u32
+    graph
+        .edges(node)
+        .filter(|edge| is_member(graph, edge, whole) && test(edge.to))
+        .count() as u32
 }
 
 fn slot_number(name: EdgeName<'_>) -> Option<u64> {
@@ -100,7 +108,9 @@ pub(crate) fn is_set(graph: &Graph, node: NodeIndex) -> bool {
             "Map" | "WeakMap" => return false,
             _ => {}
         }
-        let proto = graph.edges(at).find(|edge| edge.name == EdgeName::Name("__proto__"));
+        let proto = graph
+            .edges(at)
+            .find(|edge| edge.name == EdgeName::Name("__proto__"));
         let Some(proto) = proto else { return false };
         at = proto.to;
     }

@@ -42,8 +42,12 @@ pub(crate) struct Reduced {
 
 impl Reduced {
     pub(crate) fn of(anatomy: &Anatomy) -> Self {
-        let mut kept: Vec<u32> =
-            anatomy.graph.nodes().map(|node| node.0).filter(|node| is_container(anatomy, *node)).collect();
+        let mut kept: Vec<u32> = anatomy
+            .graph
+            .nodes()
+            .map(|node| node.0)
+            .filter(|node| is_container(anatomy, *node))
+            .collect();
         kept.sort_unstable_by_key(|node| anatomy.graph.id(NodeIndex(*node)));
         let mut reduced = Reduced::default();
         for node in kept {
@@ -55,7 +59,10 @@ impl Reduced {
                 kind: kind_hash(anatomy, node),
             });
         }
-        let managed = anatomy.graph.nodes().filter(|node| !has_foreign_id(anatomy, node.0));
+        let managed = anatomy
+            .graph
+            .nodes()
+            .filter(|node| !has_foreign_id(anatomy, node.0));
         reduced.last_id = managed.map(|node| anatomy.graph.id(node)).max().unwrap_or(0);
         reduced.root_bytes = anatomy.retained.first().copied().unwrap_or(0);
         reduced.keep_slots(anatomy);
@@ -64,7 +71,11 @@ impl Reduced {
     }
 
     fn keep_slots(&mut self, anatomy: &Anatomy) {
-        for node in anatomy.graph.nodes().filter(|node| is_slot_owner(anatomy, node.0)) {
+        for node in anatomy
+            .graph
+            .nodes()
+            .filter(|node| is_slot_owner(anatomy, node.0))
+        {
             let edges = anatomy.graph.edges(node);
             for edge in edges.take(SLOTS_PER_OWNER).filter(|edge| holds(edge.kind)) {
                 let child = edge.to.0;
@@ -72,7 +83,8 @@ impl Reduced {
                     && let EdgeName::Name(name) = edge.name
                 {
                     let retained = anatomy.retained[child as usize];
-                    self.slots.insert((anatomy.graph.id(node), hash_of(&name)), retained);
+                    self.slots
+                        .insert((anatomy.graph.id(node), hash_of(&name)), retained);
                 }
             }
         }
@@ -119,7 +131,7 @@ impl Reduced {
 pub(crate) fn flocks(anatomy: &Anatomy) -> HashMap<(u64, u64), Flock> {
     let mut flocks: HashMap<(u64, u64), Flock> = HashMap::new();
     for &node in anatomy.order.iter().skip(1) {
-        let above = anatomy.above(node);
+        let above = anatomy.owner(anatomy.above(node));
         if is_synthetic(anatomy, above) && !is_learnt(&anatomy.graph, NodeIndex(node)) {
             let flock = flocks.entry(flock_key(anatomy, above, node)).or_default();
             flock.count += 1;
@@ -131,7 +143,10 @@ pub(crate) fn flocks(anatomy: &Anatomy) -> HashMap<(u64, u64), Flock> {
 
 /// Names a flock: the synthetic node and the type below it.
 pub(crate) fn flock_key(anatomy: &Anatomy, above: u32, node: u32) -> (u64, u64) {
-    (anatomy.graph.id(NodeIndex(above)), u64::from(kind_hash(anatomy, node)))
+    (
+        anatomy.graph.id(NodeIndex(above)),
+        u64::from(kind_hash(anatomy, node)),
+    )
 }
 
 pub(crate) fn is_synthetic(anatomy: &Anatomy, node: u32) -> bool {
@@ -140,12 +155,17 @@ pub(crate) fn is_synthetic(anatomy: &Anatomy, node: u32) -> bool {
 
 /// Nodes of the embedder have ids made from addresses.
 fn has_foreign_id(anatomy: &Anatomy, node: u32) -> bool {
-    matches!(anatomy.graph.kind(NodeIndex(node)), NodeKind::Native | NodeKind::Synthetic)
+    matches!(
+        anatomy.graph.kind(NodeIndex(node)),
+        NodeKind::Native | NodeKind::Synthetic
+    )
 }
 
 fn is_slot_owner(anatomy: &Anatomy, node: u32) -> bool {
-    matches!(anatomy.graph.kind(NodeIndex(node)), NodeKind::Object | NodeKind::Closure | NodeKind::Hidden)
-        && anatomy.retained[node as usize] >= SLOT_OWNER_BYTES
+    matches!(
+        anatomy.graph.kind(NodeIndex(node)),
+        NodeKind::Object | NodeKind::Closure | NodeKind::Hidden
+    ) && anatomy.retained[node as usize] >= SLOT_OWNER_BYTES
 }
 
 /// Whether a node is compared by identity; all others are leaves.
@@ -168,12 +188,19 @@ pub(crate) fn is_container(anatomy: &Anatomy, node: u32) -> bool {
 }
 
 fn is_member(kind: EdgeKind) -> bool {
-    matches!(kind, EdgeKind::Element | EdgeKind::Context | EdgeKind::Property | EdgeKind::Hidden)
+    matches!(
+        kind,
+        EdgeKind::Element | EdgeKind::Context | EdgeKind::Property | EdgeKind::Hidden
+    )
 }
 
 fn kind_hash(anatomy: &Anatomy, node: u32) -> u32 {
     let index = NodeIndex(node);
-    hash_of(&(anatomy.graph.kind(index), anatomy.graph.name(index))) as u32
+    let name = match anatomy.graph.kind(index) {
+        NodeKind::String | NodeKind::ConcatenatedString | NodeKind::SlicedString => "",
+        _ => anatomy.graph.name(index),
+    };
+    hash_of(&(anatomy.graph.kind(index), name)) as u32
 }
 
 pub(crate) fn hash_of(value: &impl Hash) -> u64 {

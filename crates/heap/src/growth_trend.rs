@@ -1,6 +1,5 @@
 //! How growth goes on from one interval between dumps to the next.
 
-
 /// What three points tell about something that grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trend {
@@ -29,7 +28,11 @@ pub(crate) struct Step {
 
 impl Step {
     fn rate(self) -> f64 {
-        if self.jobs > 0.0 { self.count / self.jobs } else { 0.0 }
+        if self.jobs > 0.0 {
+            self.count / self.jobs
+        } else {
+            0.0
+        }
     }
 }
 
@@ -50,7 +53,9 @@ const FEWEST: f64 = 3.0;
 
 /// Judges consecutive steps, the earliest first.
 pub(crate) fn judge(steps: &[Step]) -> Trend {
-    let Some((last, earlier)) = steps.split_last() else { return Trend::Unclear };
+    let Some((last, earlier)) = steps.split_last() else {
+        return Trend::Unclear;
+    };
     let before = Step {
         count: earlier.iter().map(|step| step.count.max(0.0)).sum(),
         jobs: earlier.iter().map(|step| step.jobs).sum(),
@@ -59,7 +64,11 @@ pub(crate) fn judge(steps: &[Step]) -> Trend {
         return Trend::Unclear;
     }
     let peak = earlier.iter().map(|step| step.rate()).fold(0.0, f64::max);
-    let share = if peak > 0.0 { last.rate() / peak } else { f64::INFINITY };
+    let share = if peak > 0.0 {
+        last.rate() / peak
+    } else {
+        f64::INFINITY
+    };
     if before.count < 1.0 {
         return Trend::Began;
     }
@@ -67,14 +76,23 @@ pub(crate) fn judge(steps: &[Step]) -> Trend {
         return Trend::Uneven;
     }
     if share >= SLOWING_SHARE || !is_lower(*last, before) {
-        return if last.count <= 0.0 { Trend::FillsAndStops } else { Trend::Proportional };
+        return if last.count <= 0.0 {
+            Trend::FillsAndStops
+        } else {
+            Trend::Proportional
+        };
     }
-    if share < STOPPED_SHARE { Trend::FillsAndStops } else { Trend::Slowing }
+    if share < STOPPED_SHARE {
+        Trend::FillsAndStops
+    } else {
+        Trend::Slowing
+    }
 }
 
 /// Whether `last` has a rate that is lower beyond chance.
 fn is_lower(last: Step, before: Step) -> bool {
-    let variance = before.count.max(1.0) / before.jobs.max(1.0).powi(2) + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
+    let variance = before.count.max(1.0) / before.jobs.max(1.0).powi(2)
+        + last.count.max(1.0) / last.jobs.max(1.0).powi(2);
     before.rate() - last.rate() > DEVIATIONS * variance.sqrt()
 }
 
@@ -83,7 +101,13 @@ mod tests {
     use super::*;
 
     fn check(counts: &[(f64, f64)], expected: Trend) {
-        let steps: Vec<Step> = counts.iter().map(|(count, jobs)| Step { count: *count, jobs: *jobs }).collect();
+        let steps: Vec<Step> = counts
+            .iter()
+            .map(|(count, jobs)| Step {
+                count: *count,
+                jobs: *jobs,
+            })
+            .collect();
         assert_eq!(judge(&steps), expected, "{counts:?}");
     }
 
@@ -117,6 +141,9 @@ mod tests {
 
     #[test]
     fn one_decrease_does_not_clear() {
-        check(&[(200.0, 100.0), (-20.0, 100.0), (190.0, 100.0)], Trend::Proportional);
+        check(
+            &[(200.0, 100.0), (-20.0, 100.0), (190.0, 100.0)],
+            Trend::Proportional,
+        );
     }
 }

@@ -50,27 +50,45 @@ impl TypeTable {
         }
         let rows = sums.into_iter().enumerate().filter(|(_, sum)| sum.0 > 0);
         let name = |at: usize| types.name(crate::TypeIndex(at as u32)).to_owned();
-        TypeTable { rows: rows.map(|(at, sum)| (name(at), sum)).collect() }
+        TypeTable {
+            rows: rows.map(|(at, sum)| (name(at), sum)).collect(),
+        }
     }
 }
 
 /// Compares the tables of all points.
 pub(crate) fn compare(tables: &[TypeTable], points: &[Point]) -> Vec<TypeGrowth> {
     let names: HashSet<&String> = tables.iter().flat_map(|table| table.rows.keys()).collect();
-    let mut types: Vec<TypeGrowth> = names.into_iter().map(|name| type_growth(name, tables, points)).collect();
-    types.sort_by(|a, b| b.bytes_per_job.total_cmp(&a.bytes_per_job).then_with(|| a.type_name.cmp(&b.type_name)));
+    let mut types: Vec<TypeGrowth> = names
+        .into_iter()
+        .map(|name| type_growth(name, tables, points))
+        .collect();
+    types.sort_by(|a, b| {
+        b.bytes_per_job
+            .total_cmp(&a.bytes_per_job)
+            .then_with(|| a.type_name.cmp(&b.type_name))
+    });
     types
 }
 
 fn type_growth(name: &str, tables: &[TypeTable], points: &[Point]) -> TypeGrowth {
-    let rows: Vec<(u64, u64)> = tables.iter().map(|table| table.rows.get(name).copied().unwrap_or_default()).collect();
+    let rows: Vec<(u64, u64)> = tables
+        .iter()
+        .map(|table| table.rows.get(name).copied().unwrap_or_default())
+        .collect();
     let jobs = |from: usize, to: usize| points[to].jobs.saturating_sub(points[from].jobs).max(1) as f64;
     let steps: Vec<Step> = (1..rows.len())
-        .map(|at| Step { count: rows[at].0 as f64 - rows[at - 1].0 as f64, jobs: jobs(at - 1, at) })
+        .map(|at| Step {
+            count: rows[at].0 as f64 - rows[at - 1].0 as f64,
+            jobs: jobs(at - 1, at),
+        })
         .collect();
     let last = rows.len().saturating_sub(1);
     let all_jobs = if rows.is_empty() { 1.0 } else { jobs(0, last) };
-    let (first, end) = (rows.first().copied().unwrap_or_default(), rows.last().copied().unwrap_or_default());
+    let (first, end) = (
+        rows.first().copied().unwrap_or_default(),
+        rows.last().copied().unwrap_or_default(),
+    );
     TypeGrowth {
         type_name: name.to_owned(),
         counts: rows.iter().map(|row| row.0).collect(),

@@ -22,8 +22,14 @@ const LEARNT: [&str; 14] = [
 ];
 
 /// Arrays of the same nature, which V8 names in parentheses.
-const LEARNT_ARRAYS: [&str; 6] =
-    ["(code", "(feedback", "(transition", "(enum cache", "(source position", "(script"];
+const LEARNT_ARRAYS: [&str; 6] = [
+    "(code",
+    "(feedback",
+    "(transition",
+    "(enum cache",
+    "(source position",
+    "(script",
+];
 
 /// Whether a node belongs to code, shapes and what the runtime learnt about them.
 pub(crate) fn is_learnt(graph: &Graph, node: NodeIndex) -> bool {

@@ -1,13 +1,12 @@
 //! From findings to holders with names, positions, patterns and figures.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::growth::{FunctionSite, Holder, Reached};
 use crate::growth_anatomy::{Anatomy, is_context};
-use crate::growth_interval::{Finding, Interval, Place};
-use crate::growth_members::member_count;
-use crate::growth_reduce::Reduced;
+use crate::growth_interval::{Finding, Place};
 use crate::growth_trend::{Step, Trend, judge};
+use crate::holder_follow::{History, owners};
 use crate::holder_path::retainer_path;
 use crate::holder_pile::Pile;
 use crate::holder_place::{Found, Places};
@@ -27,25 +26,44 @@ const HOLDERS: usize = 32;
 
 /// Names the findings of the last interval and follows them through the earlier ones.
 pub(crate) fn name_holders(
-    anatomy: &Anatomy,
-    reduced: &[Reduced],
-    intervals: &[Interval],
-    jobs: &[f64],
+    history: History<'_>,
     agent_script: Option<&str>,
     lookup: &dyn SourceLookup,
 ) -> Vec<Holder> {
+    let Some(last) = history.intervals.last() else {
+        return Vec::new();
+    };
+    let anatomy = history.anatomy;
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
-    let naming = Naming { anatomy, scripts: &scripts, sources: &sources, reduced, intervals, jobs, storages: Vec::new() };
+    let naming = Naming {
+        anatomy,
+        scripts: &scripts,
+        sources: &sources,
+        history,
+        storages: Vec::new(),
+    };
     let storages = naming.storages();
     let naming = Naming { storages, ..naming };
-    let Some(last) = intervals.last() else { return Vec::new() };
-    let enough = LEAST_BYTES_PER_JOB * jobs.last().copied().unwrap_or(1.0);
-    let worth = last.findings.iter().filter(|finding| finding.bytes >= enough).take(NAMED);
-    let mut holders = naming.merge(worth.map(|finding| naming.named(finding)).collect());
+    let enough = LEAST_BYTES_PER_JOB * history.jobs.last().copied().unwrap_or(1.0);
+    let worth = last
+        .findings
+        .iter()
+        .filter(|finding| finding.bytes >= enough)
+        .take(NAMED);
+    let filled = history.filled();
+    let worth: Vec<&Finding> = worth.chain(&filled).collect();
+    let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
     holders.sort_by(|a, b| {
-        let rank = |holder: &Holder| (rank_of(holder.trend), holder.pattern == plimsoll_model::Pattern::Unknown);
-        rank(a).cmp(&rank(b)).then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
+        let rank = |holder: &Holder| {
+            (
+                rank_of(holder.trend),
+                holder.pattern == plimsoll_model::Pattern::Unknown,
+            )
+        };
+        rank(a)
+            .cmp(&rank(b))
+            .then(b.bytes_per_job.total_cmp(&a.bytes_per_job))
     });
     holders.truncate(HOLDERS);
     holders
@@ -74,9 +92,7 @@ struct Naming<'g> {
     anatomy: &'g Anatomy,
     scripts: &'g Scripts<'g>,
     sources: &'g Sources<'g>,
-    reduced: &'g [Reduced],
-    intervals: &'g [Interval],
-    jobs: &'g [f64],
+    history: History<'g>,
     storages: Vec<String>,
 }
 
@@ -90,20 +106,33 @@ impl<'g> Naming<'g> {
         let key = |edge: &crate::Edge<'_>| {
             edge.name == crate::EdgeName::Name("kResourceStore") && graph.kind(edge.to) == NodeKind::Symbol
         };
-        let storages = graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge)));
-        let ways = storages.take(STORAGES).filter_map(|node| self.search().way(node.0, Origin::Package));
-        let mut named: Vec<(Origin, String)> = ways.map(|way| (way.origin, words(graph, &way, None).text)).collect();
+        let storages = graph.nodes().filter(|node| {
+            graph.kind(*node) == NodeKind::Object && graph.edges(*node).any(|edge| key(&edge))
+        });
+        let ways = storages
+            .take(STORAGES)
+            .filter_map(|node| self.search().way(node.0, Origin::Package));
+        let mut named: Vec<(Origin, String)> = ways
+            .map(|way| (way.origin, words(graph, &way, None).text))
+            .collect();
         named.retain(|(_, name)| !name.is_empty());
         named.sort();
         named.into_iter().map(|(_, name)| name).collect()
     }
 
     fn places(&self) -> Places<'g> {
-        Places { anatomy: self.anatomy, scripts: self.scripts, sources: self.sources }
+        Places {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+            sources: self.sources,
+        }
     }
 
     fn search(&self) -> Search<'g> {
-        Search { anatomy: self.anatomy, scripts: self.scripts }
+        Search {
+            anatomy: self.anatomy,
+            scripts: self.scripts,
+        }
     }
 
     fn named(&self, finding: &Finding) -> Named<'g> {
@@ -111,9 +140,19 @@ impl<'g> Naming<'g> {
         let way = self.way(finding, &pile);
         let is_variable = is_context(&self.anatomy.graph, NodeIndex(finding.owner));
         let slot = slot_name(finding).filter(|_| !is_variable);
-        let words = way.as_ref().map(|way| words(&self.anatomy.graph, way, slot)).unwrap_or_default();
+        let words = way
+            .as_ref()
+            .map(|way| words(&self.anatomy.graph, way, slot))
+            .unwrap_or_default();
         let found = way.as_ref().and_then(|way| self.places().of(way, &words));
-        Named { finding: finding.clone(), way, words, found, pile, members: Vec::new() }
+        Named {
+            finding: finding.clone(),
+            way,
+            words,
+            found,
+            pile,
+            members: Vec::new(),
+        }
     }
 
     fn way(&self, finding: &Finding, pile: &Pile) -> Option<Way<'g>> {
@@ -127,7 +166,10 @@ impl<'g> Naming<'g> {
                 crate::holder_search::variable_of(self.anatomy, self.scripts, context, target)
             });
         }
-        let way = self.search().way(finding.owner, Origin::Runtime).filter(|way| way.start != Start::Root)?;
+        let way = self
+            .search()
+            .way(finding.owner, Origin::Runtime)
+            .filter(|way| way.start != Start::Root)?;
         if way.start == Start::Variable && way.origin == Origin::Runtime {
             // A queue inside an iterator or stream of the program is better known by that.
             let own = self.search().way(finding.owner, Origin::Package);
@@ -146,7 +188,11 @@ impl<'g> Naming<'g> {
         let mut merged: Vec<Named<'g>> = Vec::new();
         let mut known: HashMap<String, usize> = HashMap::new();
         for one in named {
-            let name = if one.words.text.is_empty() { format!("#{}{:?}", one.finding.shape, one.finding.place) } else { one.words.text.clone() };
+            let name = if one.words.text.is_empty() {
+                format!("#{}{:?}", one.finding.shape, one.finding.place)
+            } else {
+                one.words.text.clone()
+            };
             match known.get(&name) {
                 Some(at) => merged[*at].members.push(one.finding),
                 None => {
@@ -160,14 +206,20 @@ impl<'g> Naming<'g> {
 
     fn holder(&self, named: &Named<'g>) -> Holder {
         let all: Vec<&Finding> = std::iter::once(&named.finding).chain(&named.members).collect();
-        let steps = self.steps(&all);
+        let steps = self.history.steps(&all);
         let by_interval: Vec<f64> = steps.iter().map(|step| step.1).collect();
         let bytes: f64 = by_interval.last().copied().unwrap_or(0.0);
         let counts: Vec<Step> = steps.iter().map(|step| step.0).collect();
         let trend = judge(&counts);
         let source = named.found.as_ref().map(|found| found.position().clone());
         let source = source.filter(|position| origin_of(&position.file) != Origin::Runtime);
-        let source = source.or_else(|| named.pile.functions.first().map(|function| function.source.clone()));
+        let source = source.or_else(|| {
+            named
+                .pile
+                .functions
+                .first()
+                .map(|function| function.source.clone())
+        });
         let owner = NodeIndex(named.finding.owner);
         let case = Case {
             anatomy: self.anatomy,
@@ -196,45 +248,27 @@ impl<'g> Naming<'g> {
             source: source.clone(),
             reached_from: self.reached_from(named),
             type_name: named.pile.type_name.clone(),
-            counts: self.counts(&named.finding),
-            retained_bytes: self.retained(&named.finding),
+            counts: self.history.counts(&named.finding),
+            retained_bytes: self.history.retained(&named.finding),
+            gained: counts.iter().map(|step| step.count).sum(),
             count_per_job: case.count_per_job,
-            count_per_job_by_interval: counts.iter().map(|step| step.count / step.jobs.max(1.0)).collect(),
+            count_per_job_by_interval: counts
+                .iter()
+                .map(|step| step.count / step.jobs.max(1.0))
+                .collect(),
             bytes_per_job_by_interval: by_interval,
             bytes_per_job: bytes,
             trend,
             pattern: told.pattern,
             explanation: told.explanation,
             remedies: told.remedies,
-            retainer_path: retainer_path(&self.anatomy.graph, named.way.as_ref(), named.finding.samples.first().copied()),
+            retainer_path: retainer_path(
+                &self.anatomy.graph,
+                named.way.as_ref(),
+                named.finding.samples.first().copied(),
+            ),
             functions: named.pile.functions.clone(),
         }
-    }
-
-    /// Per interval: objects gained, and bytes gained per job.
-    fn steps(&self, all: &[&Finding]) -> Vec<(Step, f64)> {
-        let last = self.intervals.len() - 1;
-        let step = |at: usize| {
-            let (count, bytes) = if at == last { sum(all) } else { self.same_in(at, all) };
-            (Step { count, jobs: self.jobs[at] }, bytes / self.jobs[at].max(1.0))
-        };
-        (0..=last).map(step).collect()
-    }
-
-    /// The growth of the same holders in an earlier interval: by identity, else by shape.
-    fn same_in(&self, interval: usize, all: &[&Finding]) -> (f64, f64) {
-        let interval = &self.intervals[interval];
-        let same = |finding: &&Finding| {
-            all.iter().any(|one| one.owner_id == finding.owner_id && one.place == finding.place)
-        };
-        let by_id = sum(&interval.findings.iter().filter(same).collect::<Vec<_>>());
-        if by_id.1 > 0.0 {
-            return by_id;
-        }
-        let alike = |finding: &&Finding| {
-            !matches!(finding.place, Place::Flock(_)) && all.iter().any(|one| one.shape == finding.shape && std::mem::discriminant(&one.place) == std::mem::discriminant(&finding.place))
-        };
-        sum(&interval.findings.iter().filter(alike).collect::<Vec<_>>())
     }
 
     fn reached_from(&self, named: &Named<'g>) -> Option<Reached> {
@@ -247,38 +281,18 @@ impl<'g> Naming<'g> {
             return None;
         }
         let words = words(&self.anatomy.graph, &way, None);
-        let source = self.places().of(&way, &Words { property: None, ..words.clone() });
-        Some(Reached { name: words.text, source: source.map(|found| found.position().clone()) })
+        let source = self.places().of(
+            &way,
+            &Words {
+                property: None,
+                ..words.clone()
+            },
+        );
+        Some(Reached {
+            name: words.text,
+            source: source.map(|found| found.position().clone()),
+        })
     }
-
-    fn counts(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = u64::from(member_count(&self.anatomy.graph, NodeIndex(finding.owner)));
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| u64::from(former.members)));
-        before.chain([Some(now)]).map(|count| count.filter(|_| finding.place == Place::Members)).collect()
-    }
-
-    fn retained(&self, finding: &Finding) -> Vec<Option<u64>> {
-        let now = self.anatomy.retained[finding.owner as usize];
-        let before = self.reduced.iter().map(|point| point.by_id(finding.owner_id).map(|former| former.retained));
-        before.chain([Some(now)]).collect()
-    }
-}
-
-/// Objects and bytes of findings. Several findings of one collection (its members hang from different
-/// anchors) tell its members once each.
-fn sum(findings: &[&Finding]) -> (f64, f64) {
-    let mut counts: HashMap<(u64, &Place), f64> = HashMap::new();
-    let mut bytes = 0.0;
-    for finding in findings {
-        bytes += finding.bytes;
-        let count = counts.entry((finding.owner_id, &finding.place)).or_default();
-        *count = count.max(finding.count);
-    }
-    (counts.values().sum(), bytes)
-}
-
-fn owners(findings: &[&Finding]) -> u64 {
-    findings.iter().map(|finding| finding.owner_id).collect::<HashSet<_>>().len() as u64
 }
 
 fn slot_name(finding: &Finding) -> Option<&str> {
@@ -294,7 +308,9 @@ fn holder_type(graph: &Graph, owner: NodeIndex, words: &Words, finding: &Finding
         (_, Place::Flock(_)) => "runtime".to_owned(),
         (NodeKind::Closure, _) => format!("class {}", graph.name(owner)),
         (_, Place::Slot(_)) if is_context(graph, owner) => {
-            finding.samples.first().map_or("variable".to_owned(), |node| graph.name(NodeIndex(*node)).to_owned())
+            finding.samples.first().map_or("variable".to_owned(), |node| {
+                graph.name(NodeIndex(*node)).to_owned()
+            })
         }
         _ => graph.name(owner).trim_start_matches("system / ").to_owned(),
     }

@@ -36,7 +36,10 @@ impl Places<'_> {
     /// value if that is in the program, else the variable's declaration, else a function nearby.
     pub(crate) fn of(&self, way: &Way<'_>, words: &Words) -> Option<Found> {
         let readers = self.readers(way);
-        let property = words.property.as_ref().and_then(|(owner, name)| self.property(*owner, name, &readers));
+        let property = words
+            .property
+            .as_ref()
+            .and_then(|(owner, name)| self.property(*owner, name, &readers));
         let own = |found: &Position| crate::holder_script::origin_of(&found.file) == Origin::Application;
         if let Some(position) = property.clone().filter(own) {
             return Some(Found::Declaration(position));
@@ -85,7 +88,10 @@ impl Places<'_> {
 
     fn property(&self, owner: NodeIndex, name: &str, readers: &[Site]) -> Option<Position> {
         let graph = &self.anatomy.graph;
-        let class = self.scripts.site(owner).filter(|site| self.scripts.origin(site.script) != Origin::Runtime);
+        let class = self
+            .scripts
+            .site(owner)
+            .filter(|site| self.scripts.origin(site.script) != Origin::Runtime);
         if let Some(site) = class {
             return self.property_in(site.script, name, Some(site));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::growth_anatomy::{is_context, script_name};
+use crate::growth_anatomy::{is_script_of, is_context, script_name};
 use crate::source_scan::Spot;
 use crate::{EdgeName, Graph, Location, NodeIndex, NodeKind};
 
@@ -26,7 +26,13 @@ pub(crate) struct Site {
 
 impl From<Location> for Site {
     fn from(location: Location) -> Self {
-        Site { script: location.script_id, spot: Spot { line: location.line, column: location.column } }
+        Site {
+            script: location.script_id,
+            spot: Spot {
+                line: location.line,
+                column: location.column,
+            },
+        }
     }
 }
 
@@ -41,7 +47,10 @@ pub(crate) struct Scripts<'g> {
 impl<'g> Scripts<'g> {
     pub(crate) fn new(graph: &'g Graph, agent: Option<&'g str>) -> Self {
         let mut names = HashMap::new();
-        for node in graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Closure) {
+        for node in graph
+            .nodes()
+            .filter(|node| graph.kind(*node) == NodeKind::Closure)
+        {
             if let Some(location) = graph.location(node)
                 && !names.contains_key(&location.script_id)
                 && let Some(name) = script_name(graph, node)
@@ -58,7 +67,7 @@ impl<'g> Scripts<'g> {
 
     pub(crate) fn origin(&self, script: u32) -> Origin {
         let Some(name) = self.name(script) else { return Origin::Runtime };
-        if self.agent.is_some_and(|agent| agent == name || name.strip_prefix("file://") == Some(agent)) {
+        if self.agent.is_some_and(|agent| is_script_of(name, agent)) {
             return Origin::Runtime;
         }
         origin_of(name)
@@ -66,8 +75,14 @@ impl<'g> Scripts<'g> {
 
     /// The beginning of each script of the program.
     pub(crate) fn first_of_application(&self) -> Vec<Site> {
-        let start = |script: &u32| Site { script: *script, spot: Spot { line: 0, column: 0 } };
-        let own = self.names.keys().filter(|script| self.origin(**script) == Origin::Application);
+        let start = |script: &u32| Site {
+            script: *script,
+            spot: Spot { line: 0, column: 0 },
+        };
+        let own = self
+            .names
+            .keys()
+            .filter(|script| self.origin(**script) == Origin::Application);
         let mut sites: Vec<Site> = own.map(start).collect();
         sites.sort();
         sites
@@ -108,7 +123,11 @@ impl<'g> Scripts<'g> {
 
     /// Whose variables a context holds.
     pub(crate) fn origin_of_context(&self, context: NodeIndex) -> Origin {
-        self.readers(context).iter().map(|site| self.origin(site.script)).min().unwrap_or(Origin::Runtime)
+        self.readers(context)
+            .iter()
+            .map(|site| self.origin(site.script))
+            .min()
+            .unwrap_or(Origin::Runtime)
     }
 }
 

@@ -115,9 +115,15 @@ impl<'g> Search<'g> {
                 }
                 let step = Step { from, edge };
                 let reached = so_far + step_cost(&edge);
-                let start = self.start(&step).filter(|(start, origin)| *start != Start::Variable || *origin <= least);
+                let start = self
+                    .start(&step)
+                    .filter(|(start, origin)| *start != Start::Variable || *origin <= least);
                 if let Some((start, origin)) = start {
-                    ends.push(Found { start, origin, first: step });
+                    ends.push(Found {
+                        start,
+                        origin,
+                        first: step,
+                    });
                     let end = Goal::End(ends.len() as u32 - 1);
                     heap.push(Reverse((reached + start_cost(start, origin), end)));
                 } else if cost.get(&from.0).is_none_or(|known| reached < *known) {
@@ -151,7 +157,12 @@ impl<'g> Search<'g> {
             at = step.edge.to.0;
         }
         let variable = first_name(&self.anatomy.graph, &found.first);
-        Way { start: found.start, origin: found.origin, variable, steps }
+        Way {
+            start: found.start,
+            origin: found.origin,
+            variable,
+            steps,
+        }
     }
 
     fn hangs_from(&self, node: u32, holder: u32) -> bool {
@@ -181,9 +192,18 @@ pub(crate) fn own_variable<'g>(
     };
     let edge = graph.edges(context).find(is_it)?;
     let variable = variable_name(graph, context, &edge);
-    let start = if variable.is_some() { Start::Variable } else { Start::Root };
+    let start = if variable.is_some() {
+        Start::Variable
+    } else {
+        Start::Root
+    };
     let origin = scripts.origin_of_context(context);
-    Some(Way { start, origin, variable, steps: vec![Step { from: context, edge }] })
+    Some(Way {
+        start,
+        origin,
+        variable,
+        steps: vec![Step { from: context, edge }],
+    })
 }
 
 /// The way that is just the variable of `context` that holds `target`.
@@ -200,7 +220,12 @@ pub(crate) fn variable_of<'g>(
         .find(|edge| edge.to.0 == target && variable_name(graph, context, edge).is_some())?;
     let variable = variable_name(graph, context, &edge);
     let origin = scripts.origin_of_context(context);
-    Some(Way { start: Start::Variable, origin, variable, steps: vec![Step { from: context, edge }] })
+    Some(Way {
+        start: Start::Variable,
+        origin,
+        variable,
+        steps: vec![Step { from: context, edge }],
+    })
 }
 
 /// What the first step of a way is called: a variable, or a property of the global object.

@@ -41,7 +41,11 @@ pub(crate) fn words(graph: &Graph, way: &Way<'_>, place: Option<&str>) -> Words 
     let mut words = Words::default();
     let mut mode = Mode::Plain;
     for (number, step) in way.steps.iter().enumerate() {
-        mode = if number == 0 { begin(&mut words, way) } else { add(graph, &mut words, mode, step) };
+        mode = if number == 0 {
+            begin(&mut words, way)
+        } else {
+            add(graph, &mut words, mode, step)
+        };
     }
     if let Some(place) = place {
         end(&mut words, mode, place);
@@ -50,7 +54,9 @@ pub(crate) fn words(graph: &Graph, way: &Way<'_>, place: Option<&str>) -> Words 
 }
 
 fn begin(words: &mut Words, way: &Way<'_>) -> Mode {
-    let Some(name) = way.variable else { return Mode::Plain };
+    let Some(name) = way.variable else {
+        return Mode::Plain;
+    };
     match way.start {
         Start::Variable => words.text = name.to_owned(),
         Start::Global if WELL_KNOWN.contains(&name) => words.text = name.to_owned(),
@@ -66,7 +72,9 @@ const WELL_KNOWN: [&str; 2] = ["process", "console"];
 
 fn add(graph: &Graph, words: &mut Words, mode: Mode, step: &Step<'_>) -> Mode {
     match (step.edge.kind, step.edge.name) {
-        (EdgeKind::Internal, EdgeName::Name("context")) if matches!(mode, Mode::Listeners | Mode::Reactions) => {
+        (EdgeKind::Internal, EdgeName::Name("context"))
+            if matches!(mode, Mode::Listeners | Mode::Reactions) =>
+        {
             // What a listener or waiter sees is no listener any more.
             (words.event, words.emitter) = (None, None);
             Mode::Plain
@@ -117,13 +125,17 @@ fn add(graph: &Graph, words: &mut Words, mode: Mode, step: &Step<'_>) -> Mode {
 }
 
 fn listeners(words: &mut Words, event: &str) -> Mode {
-    words.text.push_str(&format!(" → {} listeners", bare_symbol(event)));
+    words
+        .text
+        .push_str(&format!(" → {} listeners", bare_symbol(event)));
     words.event = Some(bare_symbol(event).to_owned());
     Mode::Listeners
 }
 
 fn bare_symbol(name: &str) -> &str {
-    name.strip_prefix("<symbol ").and_then(|name| name.strip_suffix('>')).unwrap_or(name)
+    name.strip_prefix("<symbol ")
+        .and_then(|name| name.strip_suffix('>'))
+        .unwrap_or(name)
 }
 
 fn property(graph: &Graph, words: &mut Words, owner: NodeIndex, name: &str) {
@@ -134,7 +146,11 @@ fn property(graph: &Graph, words: &mut Words, owner: NodeIndex, name: &str) {
         bracket(words);
         return;
     }
-    let shown = if is_runtime_private(graph, owner) { name.trim_start_matches('#') } else { name };
+    let shown = if is_runtime_private(graph, owner) {
+        name.trim_start_matches('#')
+    } else {
+        name
+    };
     words.text.push('.');
     words.text.push_str(shown);
     words.property = Some((owner, name.to_owned()));
@@ -147,7 +163,10 @@ fn is_record(graph: &Graph, node: NodeIndex) -> bool {
 
 /// Private fields of the runtime's own classes have accessors without the hash sign.
 fn is_runtime_private(graph: &Graph, node: NodeIndex) -> bool {
-    matches!(graph.name(node), "AbortController" | "AbortSignal" | "EventTarget" | "MessagePort" | "BroadcastChannel")
+    matches!(
+        graph.name(node),
+        "AbortController" | "AbortSignal" | "EventTarget" | "MessagePort" | "BroadcastChannel"
+    )
 }
 
 fn bracket(words: &mut Words) {
@@ -177,9 +196,14 @@ fn is_table(graph: &Graph, node: NodeIndex) -> bool {
 
 /// The key of the Map entry whose value a step leads to.
 fn key_of<'g>(graph: &'g Graph, step: &Step<'_>) -> Option<&'g str> {
-    let owner = graph.retainers(step.from).find(|(_, edge)| edge.name == EdgeName::Name("table"))?.0;
+    let owner = graph
+        .retainers(step.from)
+        .find(|(_, edge)| edge.name == EdgeName::Name("table"))?
+        .0;
     let table = table_of(graph, owner)?;
-    let entry = entries(graph, owner, table).into_iter().find(|entry| entry.value == Some(step.edge.to))?;
+    let entry = entries(graph, owner, table)
+        .into_iter()
+        .find(|entry| entry.value == Some(step.edge.to))?;
     entry.key.map(|key| graph.name(key))
 }
 
@@ -192,5 +216,7 @@ pub(crate) fn is_identifier(name: &str) -> bool {
     let bare = name.strip_prefix('#').unwrap_or(name);
     !bare.is_empty()
         && !bare.starts_with(|letter: char| letter.is_ascii_digit())
-        && bare.chars().all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
+        && bare
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || letter == '_' || letter == '$')
 }

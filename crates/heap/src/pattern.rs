@@ -42,21 +42,40 @@ impl Case<'_> {
         }
         match &self.finding.place {
             Place::Flock(_) => format!("{} (held by the runtime)", self.pile.type_name),
-            _ => format!("{} without a name", self.anatomy.graph.name(crate::NodeIndex(self.finding.owner))),
+            _ => format!(
+                "{} without a name",
+                self.anatomy.graph.name(crate::NodeIndex(self.finding.owner))
+            ),
         }
     }
 
     /// `0.5 Object (12.4 KiB) a job`.
     pub(crate) fn figures(&self) -> String {
-        let count = if self.count_per_job >= 0.005 { format!("{} ", short(self.count_per_job)) } else { String::new() };
-        format!("{count}{} and {} a job", self.pile.type_name, HumanBytes(self.bytes_per_job))
+        let count = if self.count_per_job >= 0.005 {
+            format!("{} ", short(self.count_per_job))
+        } else {
+            String::new()
+        };
+        format!(
+            "{count}{} and {} a job",
+            self.pile.type_name,
+            HumanBytes(self.bytes_per_job)
+        )
     }
 }
 
 /// A figure with as many places as it bears.
 fn short(value: f64) -> String {
-    let text = if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    let text = if value < 10.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    };
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// What a rule found: the pattern, and the evidence as the end of a sentence.
@@ -97,16 +116,32 @@ const RULES: [Rule; 14] = [
 
 /// Recognises the pattern of a holder.
 pub(crate) fn recognise(case: &Case<'_>) -> Told {
-    let evidence = RULES.iter().find_map(|rule| rule(case)).unwrap_or_else(|| unknown(case));
+    let evidence = RULES
+        .iter()
+        .find_map(|rule| rule(case))
+        .unwrap_or_else(|| unknown(case));
     let name = evidence.name.clone().unwrap_or_else(|| case.name());
     let remedies = remedies(evidence.pattern, &name, case.words.event.as_deref());
     let place = match case.position {
         Some(position) => format!(" ({position})"),
         None => String::new(),
     };
-    let many = if case.holders > 1 { format!("; {} such holders", case.holders) } else { String::new() };
-    let explanation = format!("`{name}`{place} gains {}: {}{many}.", case.figures(), evidence.sentence);
-    Told { pattern: evidence.pattern, name, explanation, remedies }
+    let many = if case.holders > 1 {
+        format!("; {} such holders", case.holders)
+    } else {
+        String::new()
+    };
+    let explanation = format!(
+        "`{name}`{place} gains {}: {}{many}.",
+        case.figures(),
+        evidence.sentence
+    );
+    Told {
+        pattern: evidence.pattern,
+        name,
+        explanation,
+        remedies,
+    }
 }
 
 fn unknown(case: &Case<'_>) -> Evidence {
@@ -114,6 +149,8 @@ fn unknown(case: &Case<'_>) -> Evidence {
     Evidence {
         pattern: Pattern::Unknown,
         name: None,
-        sentence: format!("the dumps show no variable of the program that holds it (it hangs from a {kind:?} node)"),
+        sentence: format!(
+            "the dumps show no variable of the program that holds it (it hangs from a {kind:?} node)"
+        ),
     }
 }

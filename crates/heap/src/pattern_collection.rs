@@ -14,7 +14,11 @@ fn most(matching: usize, all: usize) -> bool {
 }
 
 fn evidence(pattern: Pattern, sentence: impl Into<String>) -> Option<Evidence> {
-    Some(Evidence { pattern, name: None, sentence: sentence.into() })
+    Some(Evidence {
+        pattern,
+        name: None,
+        sentence: sentence.into(),
+    })
 }
 
 fn in_collection(case: &Case<'_>) -> bool {
@@ -28,7 +32,8 @@ pub(crate) fn interning(case: &Case<'_>) -> Option<Evidence> {
         return Some(Evidence {
             pattern: Pattern::Interning,
             name: Some("Symbol.for registry".to_owned()),
-            sentence: "each registers new symbols with `Symbol.for`, and the registry never forgets one".to_owned(),
+            sentence: "each registers new symbols with `Symbol.for`, and the registry never forgets one"
+                .to_owned(),
         });
     }
     if !in_collection(case) {
@@ -37,12 +42,19 @@ pub(crate) fn interning(case: &Case<'_>) -> Option<Evidence> {
     let members: Vec<(String, NodeIndex)> = named_members(case);
     let texts = members.iter().filter(|(_, node)| is_text(graph, *node));
     let interned = texts.filter(|(key, node)| key == graph.name(*node)).count();
-    most(interned, members.len())
-        .then(|| evidence(Pattern::Interning, "each adds texts under themselves, and none is ever forgotten"))?
+    most(interned, members.len()).then(|| {
+        evidence(
+            Pattern::Interning,
+            "each adds texts under themselves, and none is ever forgotten",
+        )
+    })?
 }
 
 fn is_text(graph: &Graph, node: NodeIndex) -> bool {
-    matches!(graph.kind(node), NodeKind::String | NodeKind::ConcatenatedString | NodeKind::SlicedString)
+    matches!(
+        graph.kind(node),
+        NodeKind::String | NodeKind::ConcatenatedString | NodeKind::SlicedString
+    )
 }
 
 /// Members by key: properties of a dictionary, or the entries of a Map with texts as keys.
@@ -55,9 +67,20 @@ fn named_members(case: &Case<'_>) -> Vec<(String, NodeIndex)> {
         let set = is_set(graph, owner);
         let of_entry = |entry: crate::growth_members::Entry| {
             let value = if set { None } else { entry.value };
-            Some((entry.key.map(|key| graph.name(key).to_owned()).unwrap_or_default(), value?))
+            Some((
+                entry
+                    .key
+                    .map(|key| graph.name(key).to_owned())
+                    .unwrap_or_default(),
+                value?,
+            ))
         };
-        return entries(graph, owner, table).into_iter().rev().take(LOOKED_AT).filter_map(of_entry).collect();
+        return entries(graph, owner, table)
+            .into_iter()
+            .rev()
+            .take(LOOKED_AT)
+            .filter_map(of_entry)
+            .collect();
     }
     let dictionary = graph.edges(owner).filter(|edge| edge.kind == EdgeKind::Property);
     dictionary
@@ -79,25 +102,40 @@ pub(crate) fn backlog(case: &Case<'_>) -> Option<Evidence> {
     (in_collection(case) && arrived > 0.0 && left >= LEFT * arrived && gained > 0.0).then(|| Evidence {
         pattern: Pattern::Backlog,
         name: None,
-        sentence: format!("more is put in than taken out ({left:.0} went and {arrived:.0} came between the last two dumps)"),
+        sentence: format!(
+            "more is put in than taken out ({left:.0} went and {arrived:.0} came between the last two dumps)"
+        ),
     })
 }
 
 /// Errors are kept together with what failed.
 pub(crate) fn retry_buffer(case: &Case<'_>) -> Option<Evidence> {
     let graph = &case.anatomy.graph;
-    let with_error = case.pile.samples.iter().filter(|node| holds_error_and_more(graph, NodeIndex(**node))).count();
+    let with_error = case
+        .pile
+        .samples
+        .iter()
+        .filter(|node| holds_error_and_more(graph, NodeIndex(**node)))
+        .count();
     (in_collection(case) && most(with_error, case.pile.samples.len())).then(|| Evidence {
         pattern: Pattern::RetryBuffer,
         name: None,
-        sentence: "each member keeps an error together with what failed, and nothing takes it out again".to_owned(),
+        sentence: "each member keeps an error together with what failed, and nothing takes it out again"
+            .to_owned(),
     })
 }
 
 fn holds_error_and_more(graph: &Graph, node: NodeIndex) -> bool {
-    let fields = || graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property && edge.name != EdgeName::Name("__proto__"));
+    let fields = || {
+        graph
+            .edges(node)
+            .filter(|edge| edge.kind == EdgeKind::Property && edge.name != EdgeName::Name("__proto__"))
+    };
     let error = fields().take(32).any(|edge| is_error(graph, edge.to));
-    error && fields().take(32).any(|edge| graph.kind(edge.to) == NodeKind::Object && !is_error(graph, edge.to))
+    error
+        && fields()
+            .take(32)
+            .any(|edge| graph.kind(edge.to) == NodeKind::Object && !is_error(graph, edge.to))
 }
 
 /// Whether an object inherits from `Error`.
@@ -112,7 +150,12 @@ fn is_error(graph: &Graph, node: NodeIndex) -> bool {
         if graph.name(at) == "Error" {
             return true;
         }
-        let Some(proto) = graph.edges(at).find(|edge| edge.name == EdgeName::Name("__proto__")) else { return false };
+        let Some(proto) = graph
+            .edges(at)
+            .find(|edge| edge.name == EdgeName::Name("__proto__"))
+        else {
+            return false;
+        };
         at = proto.to;
     }
     false
@@ -123,7 +166,10 @@ fn is_error(graph: &Graph, node: NodeIndex) -> bool {
 pub(crate) fn identity_map(case: &Case<'_>) -> Option<Evidence> {
     let graph = &case.anatomy.graph;
     let members = named_members(case);
-    let entities = members.iter().filter(|(_, node)| has_original(graph, *node)).count();
+    let entities = members
+        .iter()
+        .filter(|(_, node)| has_original(graph, *node))
+        .count();
     (in_collection(case) && most(entities, members.len())).then(|| Evidence {
         pattern: Pattern::SessionIdentityMap,
         name: None,
@@ -137,19 +183,26 @@ fn has_original(graph: &Graph, node: NodeIndex) -> bool {
     }
     let names = |node: NodeIndex| -> Vec<&str> {
         let fields = graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property);
-        fields.take(64).filter_map(|edge| match edge.name {
-            EdgeName::Name(name) if name != "__proto__" => Some(name),
-            _ => None,
-        }).collect()
+        fields
+            .take(64)
+            .filter_map(|edge| match edge.name {
+                EdgeName::Name(name) if name != "__proto__" => Some(name),
+                _ => None,
+            })
+            .collect()
     };
     let own = names(node);
-    graph.edges(node).filter(|edge| edge.kind == EdgeKind::Property).take(64).any(|edge| {
-        let plain = graph.kind(edge.to) == NodeKind::Object && graph.name(edge.to) == "Object";
-        plain && edge.name != EdgeName::Name("__proto__") && {
-            let copy = names(edge.to);
-            !copy.is_empty() && copy.iter().all(|name| own.contains(name))
-        }
-    })
+    graph
+        .edges(node)
+        .filter(|edge| edge.kind == EdgeKind::Property)
+        .take(64)
+        .any(|edge| {
+            let plain = graph.kind(edge.to) == NodeKind::Object && graph.name(edge.to) == "Object";
+            plain && edge.name != EdgeName::Name("__proto__") && {
+                let copy = names(edge.to);
+                !copy.is_empty() && copy.iter().all(|name| own.contains(name))
+            }
+        })
 }
 
 /// Keyed, and the program looks keys up again.
@@ -180,7 +233,8 @@ fn is_behind_function(case: &Case<'_>) -> bool {
     let steps = case.way.map(|way| way.steps.as_slice()).unwrap_or_default();
     steps.iter().any(|step| {
         let variables = step.edge.name == EdgeName::Name("context") || step.edge.kind == EdgeKind::Context;
-        let remembered = step.edge.kind == EdgeKind::Internal && matches!(step.edge.name, EdgeName::Name(name) if name.contains(" pair in WeakMap"));
+        let remembered = step.edge.kind == EdgeKind::Internal
+            && matches!(step.edge.name, EdgeName::Name(name) if name.contains(" pair in WeakMap"));
         graph.kind(step.from) == NodeKind::Closure && (variables || remembered)
     })
 }
@@ -191,9 +245,13 @@ fn is_dictionary(graph: &Graph, node: NodeIndex) -> bool {
 
 /// Whether source that sees the holder reads it by key.
 fn is_looked_up(case: &Case<'_>) -> bool {
-    let (Some(position), Some(way)) = (case.position, case.way) else { return false };
+    let (Some(position), Some(way)) = (case.position, case.way) else {
+        return false;
+    };
     let property = case.words.property.as_ref().map(|(_, name)| name.as_str());
-    let Some(name) = property.or(case.words.variable.as_deref()) else { return false };
+    let Some(name) = property.or(case.words.variable.as_deref()) else {
+        return false;
+    };
     let in_script = |script: &str| {
         case.sources.script(script).is_some_and(|script| {
             let scan = script.scan();
@@ -201,7 +259,10 @@ fn is_looked_up(case: &Case<'_>) -> bool {
         })
     };
     let readers = way.top().map(|top| case.scripts.readers(top)).unwrap_or_default();
-    let mut scripts: Vec<&str> = readers.iter().filter_map(|site| case.scripts.name(site.script)).collect();
+    let mut scripts: Vec<&str> = readers
+        .iter()
+        .filter_map(|site| case.scripts.name(site.script))
+        .collect();
     scripts.push(&position.file);
     scripts.dedup();
     scripts.into_iter().any(in_script)

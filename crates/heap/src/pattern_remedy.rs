@@ -71,5 +71,7 @@ pub(crate) fn remedies(pattern: Pattern, name: &str, event: Option<&str>) -> Vec
             "Take dumps further apart, with more jobs in between, for a clearer picture.",
         ],
     };
-    list.iter().map(|text| text.replace("{name}", name).replace("{event}", event)).collect()
+    list.iter()
+        .map(|text| text.replace("{name}", name).replace("{event}", event))
+        .collect()
 }

@@ -77,7 +77,10 @@ pub(crate) struct Sources<'l> {
 
 impl<'l> Sources<'l> {
     pub(crate) fn new(lookup: &'l dyn SourceLookup) -> Self {
-        Sources { lookup, known: RefCell::new(HashMap::new()) }
+        Sources {
+            lookup,
+            known: RefCell::new(HashMap::new()),
+        }
     }
 
     pub(crate) fn script(&self, name: &str) -> Option<Rc<Script>> {
@@ -97,16 +100,29 @@ impl<'l> Sources<'l> {
     }
 
     fn read(&self, name: &str) -> Option<Script> {
-        let text = self.lookup.source(name).filter(|text| text.len() <= SOURCE_BYTES)?;
+        let text = self
+            .lookup
+            .source(name)
+            .filter(|text| text.len() <= SOURCE_BYTES)?;
         let map = SourceMap::of_script(&text, name, self.lookup);
-        Some(Script { name: name.to_owned(), text, map })
+        Some(Script {
+            name: name.to_owned(),
+            text,
+            map,
+        })
     }
 
     /// A spot in a script as people know it: in the original where there is a source map.
     pub(crate) fn position(&self, script: &str, spot: Spot) -> Position {
-        let mapped = self.script(script).and_then(|script| script.map.as_ref()?.original(spot));
+        let mapped = self
+            .script(script)
+            .and_then(|script| script.map.as_ref()?.original(spot));
         let (file, spot) = mapped.unwrap_or_else(|| (path_of(script), spot));
-        Position { file, line: spot.line + 1, column: spot.column + 1 }
+        Position {
+            file,
+            line: spot.line + 1,
+            column: spot.column + 1,
+        }
     }
 }
 

@@ -33,8 +33,12 @@ impl SourceMap {
         let from = text.len().saturating_sub(TAIL_BYTES);
         let from = (from..=text.len()).find(|at| text.is_char_boundary(*at))?;
         let tail = &text[from..];
-        let at = tail.rfind("//# sourceMappingURL=").or_else(|| tail.rfind("//@ sourceMappingURL="))?;
-        let url = tail[at + "//# sourceMappingURL=".len()..].split_whitespace().next()?;
+        let at = tail
+            .rfind("//# sourceMappingURL=")
+            .or_else(|| tail.rfind("//@ sourceMappingURL="))?;
+        let url = tail[at + "//# sourceMappingURL=".len()..]
+            .split_whitespace()
+            .next()?;
         let (json, base) = match url.strip_prefix("data:") {
             Some(data) => (inline(data)?, path_of(script)),
             None => {
@@ -42,7 +46,11 @@ impl SourceMap {
                 (lookup.source(&path)?, path)
             }
         };
-        if json.len() > MAP_BYTES { None } else { Self::parse(&json, &base) }
+        if json.len() > MAP_BYTES {
+            None
+        } else {
+            Self::parse(&json, &base)
+        }
     }
 
     fn parse(json: &str, base: &str) -> Option<Self> {
@@ -51,7 +59,10 @@ impl SourceMap {
         let map: Value = serde_json::from_str(json).ok()?;
         let root = map["sourceRoot"].as_str().unwrap_or("");
         let sources = map["sources"].as_array()?;
-        let sources = sources.iter().map(|source| source_path(base, root, source.as_str().unwrap_or(""))).collect();
+        let sources = sources
+            .iter()
+            .map(|source| source_path(base, root, source.as_str().unwrap_or("")))
+            .collect();
         let segments = decode(map["mappings"].as_str()?);
         Some(SourceMap { sources, segments })
     }
@@ -60,16 +71,30 @@ impl SourceMap {
     pub(crate) fn original(&self, spot: Spot) -> Option<(String, Spot)> {
         let after = self.segments.partition_point(|segment| segment.generated <= spot);
         let same_line = |segment: &&Segment| segment.generated.line == spot.line;
-        let segment = after.checked_sub(1).and_then(|at| self.segments.get(at)).filter(same_line);
+        let segment = after
+            .checked_sub(1)
+            .and_then(|at| self.segments.get(at))
+            .filter(same_line);
         let segment = segment.or_else(|| self.segments.get(after).filter(same_line))?;
-        Some((self.sources.get(segment.source as usize)?.clone(), segment.original))
+        Some((
+            self.sources.get(segment.source as usize)?.clone(),
+            segment.original,
+        ))
     }
 }
 
 fn source_path(base: &str, root: &str, source: &str) -> String {
-    let joined = if root.is_empty() { source.to_owned() } else { format!("{}/{source}", root.trim_end_matches('/')) };
+    let joined = if root.is_empty() {
+        source.to_owned()
+    } else {
+        format!("{}/{source}", root.trim_end_matches('/'))
+    };
     let joined = path_of(&joined);
-    if joined.contains("://") { joined } else { beside(base, &joined) }
+    if joined.contains("://") {
+        joined
+    } else {
+        beside(base, &joined)
+    }
 }
 
 /// A path that is relative to the folder of another.
@@ -149,9 +174,15 @@ fn decode(mappings: &str) -> Vec<Segment> {
 
 fn segment(row: usize, generated: i64, source: i64, line: i64, column: i64) -> Option<Segment> {
     Some(Segment {
-        generated: Spot { line: u32::try_from(row).ok()?, column: u32::try_from(generated).ok()? },
+        generated: Spot {
+            line: u32::try_from(row).ok()?,
+            column: u32::try_from(generated).ok()?,
+        },
         source: u32::try_from(source).ok()?,
-        original: Spot { line: u32::try_from(line).ok()?, column: u32::try_from(column).ok()? },
+        original: Spot {
+            line: u32::try_from(line).ok()?,
+            column: u32::try_from(column).ok()?,
+        },
     })
 }
 
@@ -160,7 +191,9 @@ fn numbers(field: &str) -> Vec<i64> {
     let mut numbers = Vec::new();
     let (mut value, mut shift) = (0i64, 0u32);
     for letter in field.bytes() {
-        let Some(digit) = digit(letter) else { return numbers };
+        let Some(digit) = digit(letter) else {
+            return numbers;
+        };
         value |= i64::from(digit & 31).checked_shl(shift).unwrap_or(0);
         shift += 5;
         if digit & 32 == 0 {
@@ -189,8 +222,17 @@ mod tests {
         let files = HashMap::from([("/app/dist/a.js.map".to_owned(), map.to_owned())]);
         let text = "const x = 1;\n    y();\n//# sourceMappingURL=a.js.map\n";
         let map = SourceMap::of_script(text, "file:///app/dist/a.js", &files).unwrap();
-        for (generated, expected) in [(spot(0, 0), spot(0, 0)), (spot(0, 6), spot(2, 8)), (spot(0, 9), spot(2, 8)), (spot(1, 4), spot(5, 2))] {
-            assert_eq!(map.original(generated), Some(("/app/src/a.ts".to_owned(), expected)), "{generated:?}");
+        for (generated, expected) in [
+            (spot(0, 0), spot(0, 0)),
+            (spot(0, 6), spot(2, 8)),
+            (spot(0, 9), spot(2, 8)),
+            (spot(1, 4), spot(5, 2)),
+        ] {
+            assert_eq!(
+                map.original(generated),
+                Some(("/app/src/a.ts".to_owned(), expected)),
+                "{generated:?}"
+            );
         }
         assert_eq!(map.original(spot(7, 0)), None);
     }
@@ -200,13 +242,23 @@ mod tests {
         let json = "eyJ2ZXJzaW9uIjozLCJzb3VyY2VzIjpbImEudHMiXSwibWFwcGluZ3MiOiJBQUFBIn0=";
         let text = format!("x\n//# sourceMappingURL=data:application/json;base64,{json}");
         let map = SourceMap::of_script(&text, "/app/a.js", &crate::NoSources).unwrap();
-        assert_eq!(map.original(spot(0, 0)), Some(("/app/a.ts".to_owned(), spot(0, 0))));
+        assert_eq!(
+            map.original(spot(0, 0)),
+            Some(("/app/a.ts".to_owned(), spot(0, 0)))
+        );
     }
 
     #[test]
     fn malformed_maps_are_none_or_empty() {
-        for text in ["//# sourceMappingURL=", "//# sourceMappingURL=data:application/json;base64,!", "//# sourceMappingURL=gone.map"] {
-            assert!(SourceMap::of_script(text, "/a.js", &crate::NoSources).is_none(), "{text}");
+        for text in [
+            "//# sourceMappingURL=",
+            "//# sourceMappingURL=data:application/json;base64,!",
+            "//# sourceMappingURL=gone.map",
+        ] {
+            assert!(
+                SourceMap::of_script(text, "/a.js", &crate::NoSources).is_none(),
+                "{text}"
+            );
         }
         assert!(decode("zzzzzzzzzzzzzzzzzzzzzzz,;;A,AAA,!!!!").is_empty());
     }

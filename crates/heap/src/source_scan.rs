@@ -27,9 +27,9 @@ struct Declaration<'s> {
 #[derive(Debug)]
 pub(crate) struct Scan<'s> {
     source: &'s str,
-    tokens: Vec<Token<'s>>,
+    pub(crate) tokens: Vec<Token<'s>>,
     /// Per token: the token of the bracket that closes it, or that opens it.
-    partner: Vec<Option<usize>>,
+    pub(crate) partner: Vec<Option<usize>>,
     /// Per token: the bracket that it stands in.
     opener: Vec<Option<usize>>,
     line_starts: Vec<usize>,
@@ -41,8 +41,21 @@ impl<'s> Scan<'s> {
         let tokens = tokens(source);
         let (partner, opener) = brackets(&tokens);
         let mut line_starts = vec![0];
-        line_starts.extend(source.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
-        let mut scan = Scan { source, tokens, partner, opener, line_starts, declarations: Vec::new() };
+        line_starts.extend(
+            source
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at + 1),
+        );
+        let mut scan = Scan {
+            source,
+            tokens,
+            partner,
+            opener,
+            line_starts,
+            declarations: Vec::new(),
+        };
         scan.declare_all();
         scan
     }
@@ -51,7 +64,11 @@ impl<'s> Scan<'s> {
     /// that declares it, else in the scope that begins first.
     pub(crate) fn variable(&self, name: &str, from: Spot) -> Option<Spot> {
         let from = self.offset(from)?;
-        let named = || self.declarations.iter().filter(|declaration| declaration.name == name);
+        let named = || {
+            self.declarations
+                .iter()
+                .filter(|declaration| declaration.name == name)
+        };
         let around = named()
             .filter(|declaration| declaration.scope.start <= from && from < declaration.scope.end)
             .min_by_key(|declaration| (declaration.scope.end - declaration.scope.start, declaration.at));
@@ -59,100 +76,14 @@ impl<'s> Scan<'s> {
         found.map(|declaration| self.spot(declaration.at))
     }
 
-    /// Where the property `name` gets its first value, in the class or function at `around` if given:
-    /// `this.name =`, a class field, `x.name =`, or `name:` in an object literal.
-    pub(crate) fn property(&self, name: &str, around: Option<Spot>) -> Option<Spot> {
-        let range = around.and_then(|spot| self.body_after(self.offset(spot)?));
-        let bare = name.strip_prefix('#').unwrap_or(name);
-        let candidates = (0..self.tokens.len()).filter(|at| {
-            let token = &self.tokens[*at];
-            let text = token.text.strip_prefix('#').unwrap_or(token.text);
-            token.kind == TokenKind::Word && (token.text == name || text == bare)
-                || token.kind == TokenKind::Literal && unquoted(token.text) == name
-        });
-        candidates
-            .filter_map(|at| Some((self.property_rank(at)?, at)))
-            .filter(|(_, at)| range.is_none_or(|(start, end)| (start..end).contains(at)))
-            .min()
-            .map(|(_, at)| self.spot(self.tokens[at].start))
-    }
-
-    /// Where `globalThis.name` (or `global.name`) is assigned first.
-    pub(crate) fn global_property(&self, name: &str) -> Option<Spot> {
-        (2..self.tokens.len().saturating_sub(1))
-            .find(|at| {
-                self.tokens[*at].is(name)
-                    && self.tokens[at - 1].is(".")
-                    && (self.tokens[at - 2].is("globalThis") || self.tokens[at - 2].is("global"))
-                    && ["=", "??=", "||="].iter().any(|sign| self.tokens[at + 1].is(sign))
-            })
-            .map(|at| self.spot(self.tokens[at].start))
-    }
-
-    /// How much the word at a token looks like the first assignment of a property; `None` if not at all.
-    fn property_rank(&self, at: usize) -> Option<u8> {
-        let before = at.checked_sub(1).map(|before| self.tokens[before]);
-        let after = self.tokens.get(at + 1);
-        let after_is = |text: &str| after.is_some_and(|token| token.is(text));
-        let is_assigned = after_is("=") || after_is("??=") || after_is("||=");
-        if before.is_some_and(|token| token.is(".")) {
-            let this = at >= 2 && self.tokens[at - 2].is("this");
-            return is_assigned.then_some(if this { 0 } else { 2 });
-        }
-        if self.in_class_body(at) && (is_assigned || after_is(";") || after_is(":")) {
-            return Some(0);
-        }
-        let in_list = before.is_some_and(|token| token.is("{") || token.is(","));
-        if in_list && after_is(":") {
-            return Some(1);
-        }
-        (in_list && (after_is(",") || after_is("}"))).then_some(3)
-    }
-
-    /// Whether a token stands right in the braces of a class.
-    fn in_class_body(&self, at: usize) -> bool {
-        let Some(open) = self.opener_of(at).filter(|open| self.tokens[*open].is("{")) else { return false };
-        let modifiers = ["static", "private", "public", "protected", "readonly", "declare", "accessor", "override"];
-        let begins = at.checked_sub(1).is_none_or(|before| {
-            let token = self.tokens[before];
-            token.is("{") || token.is(";") || token.is("}") || modifiers.contains(&token.text) || self.breaks_line(before)
-        });
-        begins && self.is_class_brace(open)
-    }
-
-    fn breaks_line(&self, at: usize) -> bool {
-        let (a, b) = (self.tokens[at], self.tokens[at + 1]);
-        self.source[a.start + a.text.len()..b.start].contains('\n')
-    }
-
-    fn is_class_brace(&self, open: usize) -> bool {
-        /// Tokens of `class A<T> extends b.C(D) implements E` that are looked back over.
-        const HEAD: usize = 40;
-        for at in (open.saturating_sub(HEAD)..open).rev() {
-            let token = self.tokens[at];
-            if token.is("class") {
-                return true;
-            }
-            if token.is(";") || token.is("{") || token.is("}") || token.is("=>") || token.is("=") {
-                return false;
-            }
-        }
-        false
-    }
-
-    fn opener_of(&self, at: usize) -> Option<usize> {
+    pub(crate) fn opener_of(&self, at: usize) -> Option<usize> {
         self.opener.get(at).copied().flatten()
     }
 
-    /// Tokens of the class or function whose head is at an offset, its body included. V8 places a
-    /// constructor at its class's name or brace, or at its own parameters; both lead to the class.
-    fn body_after(&self, offset: usize) -> Option<(usize, usize)> {
-        let at = self.tokens.partition_point(|token| token.start < offset);
-        if let Some(open) = self.opener_of(at).filter(|open| self.is_class_brace(*open)) {
-            return Some((open, self.partner[open]?));
-        }
-        let open = (at..self.tokens.len()).find(|at| self.tokens[*at].is("{"))?;
-        Some((at, self.partner[open]?))
+    /// Whether a line ends after a token.
+    pub(crate) fn breaks_line(&self, at: usize) -> bool {
+        let (a, b) = (self.tokens[at], self.tokens[at + 1]);
+        self.source[a.start + a.text.len()..b.start].contains('\n')
     }
 
     fn declare_all(&mut self) {
@@ -171,7 +102,11 @@ impl<'s> Scan<'s> {
 
     fn declare(&mut self, at: usize, scope: Scope) {
         let token = self.tokens[at];
-        self.declarations.push(Declaration { name: token.text, at: token.start, scope });
+        self.declarations.push(Declaration {
+            name: token.text,
+            at: token.start,
+            scope,
+        });
     }
 
     /// The braces around a token; the whole source where there are none.
@@ -183,12 +118,18 @@ impl<'s> Scan<'s> {
             }
             at = open;
         }
-        Scope { start: 0, end: self.source.len() + 1 }
+        Scope {
+            start: 0,
+            end: self.source.len() + 1,
+        }
     }
 
     fn braces(&self, open: usize) -> Scope {
         let end = self.partner[open].map_or(self.source.len() + 1, |close| self.tokens[close].start + 1);
-        Scope { start: self.tokens[open].start, end }
+        Scope {
+            start: self.tokens[open].start,
+            end,
+        }
     }
 
     /// `a = 1, { b, c: d } = e` after `const`.
@@ -199,7 +140,9 @@ impl<'s> Scan<'s> {
             for name in self.pattern_names(at) {
                 self.declare(name, scope);
             }
-            let Some(comma) = self.end_of_expression(at).filter(|end| self.tokens[*end].is(",")) else { return };
+            let Some(comma) = self.end_of_expression(at).filter(|end| self.tokens[*end].is(",")) else {
+                return;
+            };
             at = comma + 1;
         }
     }
@@ -211,14 +154,17 @@ impl<'s> Scan<'s> {
             return vec![at];
         }
         let opens = token.kind == TokenKind::Sign && matches!(token.text, "{" | "[" | "(");
-        let Some(close) = self.partner[at].filter(|_| opens) else { return Vec::new() };
+        let Some(close) = self.partner[at].filter(|_| opens) else {
+            return Vec::new();
+        };
         (at + 1..close).filter(|name| self.is_bound(*name)).collect()
     }
 
     /// Inside a pattern: a word that is no key, no default value, no type.
     fn is_bound(&self, at: usize) -> bool {
         let (before, after) = (self.tokens[at - 1], self.tokens.get(at + 1));
-        let begins = before.kind == TokenKind::Sign && matches!(before.text, "{" | "[" | "(" | "," | "..." | ":");
+        let begins =
+            before.kind == TokenKind::Sign && matches!(before.text, "{" | "[" | "(" | "," | "..." | ":");
         let is_type = before.is(":") && self.opener_of(at).is_some_and(|open| self.tokens[open].is("("));
         let is_key = after.is_some_and(|token| token.is(":"))
             && self.opener_of(at).is_some_and(|open| self.tokens[open].is("{"));
@@ -258,9 +204,14 @@ impl<'s> Scan<'s> {
         let scope = self.scope_of(at);
         let end = (at..self.tokens.len()).find(|end| {
             let token = self.tokens[*end];
-            token.is("from") || token.is(";") || token.is("(") || *end > at && token.kind == TokenKind::Literal
+            token.is("from")
+                || token.is(";")
+                || token.is("(")
+                || *end > at && token.kind == TokenKind::Literal
         });
-        let Some(end) = end.filter(|end| self.tokens[*end].is("from")) else { return };
+        let Some(end) = end.filter(|end| self.tokens[*end].is("from")) else {
+            return;
+        };
         for name in at + 1..end {
             let renamed = self.tokens[name + 1].is("as");
             if self.tokens[name].is_word() && !renamed && !matches!(self.tokens[name].text, "as" | "type") {
@@ -275,7 +226,9 @@ impl<'s> Scan<'s> {
         const TYPE: usize = 16;
         let mut before = open;
         let close = loop {
-            let Some(at) = before.checked_sub(1).filter(|at| open - at <= TYPE) else { return };
+            let Some(at) = before.checked_sub(1).filter(|at| open - at <= TYPE) else {
+                return;
+            };
             match self.tokens[at].text {
                 ")" if self.tokens[at].kind == TokenKind::Sign => break at,
                 ";" | "{" | "}" | "=" | "=>" | "," | "(" => return,
@@ -284,7 +237,10 @@ impl<'s> Scan<'s> {
         };
         let Some(paren) = self.partner[close] else { return };
         let heads = ["if", "while", "for", "switch", "with"];
-        if paren.checked_sub(1).is_some_and(|at| heads.contains(&self.tokens[at].text)) {
+        if paren
+            .checked_sub(1)
+            .is_some_and(|at| heads.contains(&self.tokens[at].text))
+        {
             return;
         }
         let mut scope = self.braces(open);
@@ -296,7 +252,11 @@ impl<'s> Scan<'s> {
 
     fn declare_parameters_of_arrow(&mut self, arrow: usize) {
         let Some(last) = arrow.checked_sub(1) else { return };
-        let first = if self.tokens[last].is(")") { self.partner[last] } else { Some(last) };
+        let first = if self.tokens[last].is(")") {
+            self.partner[last]
+        } else {
+            Some(last)
+        };
         let Some(first) = first else { return };
         let body = arrow + 1;
         let end = if self.tokens.get(body).is_some_and(|token| token.is("{")) {
@@ -304,34 +264,16 @@ impl<'s> Scan<'s> {
         } else {
             self.end_of_expression(body).map(|end| self.tokens[end].start)
         };
-        let scope = Scope { start: self.tokens[first].start, end: end.unwrap_or(self.source.len() + 1) };
+        let scope = Scope {
+            start: self.tokens[first].start,
+            end: end.unwrap_or(self.source.len() + 1),
+        };
         for name in self.pattern_names(first) {
             self.declare(name, scope);
         }
     }
 
-    /// Whether any of some method names is called on `name` in the source: `name.get(`.
-    pub(crate) fn calls(&self, name: &str, methods: &[&str]) -> bool {
-        let bare = name.rsplit(['.', '#']).next().unwrap_or(name);
-        (0..self.tokens.len().saturating_sub(3)).any(|at| {
-            self.tokens[at].text.trim_start_matches('#') == bare
-                && (self.tokens[at + 1].is(".") || self.tokens[at + 1].is("?."))
-                && methods.contains(&self.tokens[at + 2].text)
-                && self.tokens[at + 3].is("(")
-        })
-    }
-
-    /// Whether `name[…]` is read somewhere, not only assigned to.
-    pub(crate) fn reads_by_key(&self, name: &str) -> bool {
-        let bare = name.rsplit(['.', '#']).next().unwrap_or(name);
-        (0..self.tokens.len().saturating_sub(1)).any(|at| {
-            let named = self.tokens[at].is_word() && self.tokens[at].text.trim_start_matches('#') == bare;
-            let close = self.partner[at + 1].filter(|_| named && self.tokens[at + 1].is("["));
-            close.is_some_and(|close| !self.tokens.get(close + 1).is_some_and(|after| after.is("=")))
-        })
-    }
-
-    fn offset(&self, spot: Spot) -> Option<usize> {
+    pub(crate) fn offset(&self, spot: Spot) -> Option<usize> {
         let start = *self.line_starts.get(spot.line as usize)?;
         let line = self.source[start..].split('\n').next().unwrap_or("");
         let mut units = 0;
@@ -344,15 +286,14 @@ impl<'s> Scan<'s> {
         Some(start + line.len())
     }
 
-    fn spot(&self, offset: usize) -> Spot {
+    pub(crate) fn spot(&self, offset: usize) -> Spot {
         let line = self.line_starts.partition_point(|start| *start <= offset) - 1;
         let column = self.source[self.line_starts[line]..offset].encode_utf16().count() as u32;
-        Spot { line: line as u32, column }
+        Spot {
+            line: line as u32,
+            column,
+        }
     }
-}
-
-fn unquoted(text: &str) -> &str {
-    text.trim_matches(['"', '\''])
 }
 
 type PerToken = Vec<Option<usize>>;
@@ -392,3 +333,137 @@ fn brackets(tokens: &[Token<'_>]) -> (PerToken, PerToken) {
 
 /// Open brackets searched for a partner, so that broken text costs no more than linear time.
 const BRACKETS_SEARCHED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The marks `⟦` (what is to be found) and `⟨` (where the question is asked from) are taken out.
+    fn check(marked: &str, find: impl Fn(&Scan<'_>, Spot) -> Option<Spot>) {
+        let spot = |mark: char| {
+            let before = &marked[..marked.find(mark).expect("a mark in the test")];
+            let before: String = before.chars().filter(|letter| !"⟦⟨".contains(*letter)).collect();
+            let line = before.matches('\n').count() as u32;
+            Spot {
+                line,
+                column: before.rsplit('\n').next().unwrap_or("").encode_utf16().count() as u32,
+            }
+        };
+        let source: String = marked.chars().filter(|letter| !"⟦⟨".contains(*letter)).collect();
+        let from = if marked.contains('⟨') {
+            spot('⟨')
+        } else {
+            Spot { line: 0, column: 0 }
+        };
+        let expected = marked.contains('⟦').then(|| spot('⟦'));
+        assert_eq!(find(&Scan::new(&source), from), expected, "{marked}");
+    }
+
+    fn variable(name: &str, marked: &str) {
+        check(marked, |scan, from| scan.variable(name, from));
+    }
+
+    fn property(name: &str, marked: &str) {
+        let asked = marked.contains('⟨');
+        check(marked, |scan, from| scan.property(name, asked.then_some(from)));
+    }
+
+    #[test]
+    fn variables_are_found_where_they_are_declared() {
+        variable(
+            "parked",
+            "'use strict';\nconst ⟦parked = [];\nfunction f⟨() { parked.push(1); }",
+        );
+        variable("b", "let a = { x: [1, 2], b: 3 }, ⟦b = new Map();\n⟨() => b");
+        variable("inner", "const { outer: { ⟦inner = 5 } } = x;\n⟨() => inner");
+        variable("rest", "const [a, ...⟦rest] = list; ⟨() => rest");
+        variable("Cache", "class ⟦Cache { add⟨() { Cache.all.push(1); } }");
+        variable("helper", "async function* ⟦helper() {} ⟨() => helper");
+        variable("parse", "import fs, { read as ⟦parse } from 'x';\n⟨() => parse");
+        variable("ns", "import * as ⟦ns from \"x\";\n⟨() => ns");
+        variable(
+            "typed",
+            "export const ⟦typed: Map<string, Job[]> = new Map();\nfunction f⟨(): void { typed.clear(); }",
+        );
+        variable("big", "function f(a, { ⟦big }) { return ⟨() => big; }");
+        variable("big", "const f = (⟦big) => ⟨() => big;");
+        variable("big", "const f = ⟦big => { return ⟨() => big; };");
+        variable(
+            "big",
+            "class A { m(⟦big: Buffer): Promise<number> { return ⟨() => big.length; } }",
+        );
+        variable("error", "try { a(); } catch (⟦error) { keep(⟨() => error); }");
+        variable("row", "for (const ⟦row of rows) { keep(⟨() => row); }");
+    }
+
+    #[test]
+    fn the_innermost_scope_decides() {
+        variable(
+            "x",
+            "let x = 1;\n{ let x = 2; { let ⟦x = 3; g(⟨() => x); } }\n{ let x = 4; }",
+        );
+        variable("x", "let ⟦x = 1;\n{ let x = 2; }\ng(⟨() => x);");
+        variable(
+            "x",
+            "function a() { let x; }\nfunction b() { let ⟦x; return ⟨() => x; }",
+        );
+        variable(
+            "x",
+            "// let x\nconst s = 'let x = 1', t = `let x ${1} let x`;\nvar ⟦x; ⟨() => x",
+        );
+    }
+
+    #[test]
+    fn what_is_not_declared_is_not_found() {
+        variable("x", "x = 1; y.x = 2; ({ x: 3 }); if (x) { f(⟨() => x); }");
+        variable("key", "const { key: other } = z; ⟨() => key");
+    }
+
+    #[test]
+    fn properties_are_found_where_they_begin() {
+        property(
+            "entries",
+            "class A { constructor⟨() { this.⟦entries = new Map(); } }",
+        );
+        property(
+            "entries",
+            "class B { constructor() { this.entries = 1; } }\nclass A { constructor⟨() { this.⟦entries = 2; } }",
+        );
+        property(
+            "#items",
+            "class A {\n  ⟦#items = new Set();\n  add⟨(x) { this.#items.add(x); } }",
+        );
+        property("sent", "⟨class A { static ⟦sent = []; go() { A.sent.push(1); } }");
+        property(
+            "list",
+            "class A {\n  private readonly ⟦list: Job[] = [];\n  add⟨(x) {} }",
+        );
+        property("history", "exports.⟦history = [];\nexports.history.push(1);");
+        property(
+            "byId",
+            "const state = { name: 'a', stats: { ⟦byId: {} } };\nstate.stats.byId[1] = 2;",
+        );
+        property(
+            "entries",
+            "function A⟨() { this.⟦entries = {}; }\nA.prototype.add = function () { this.entries = null; };",
+        );
+        property(
+            "entries",
+            "class A { constructor⟨() { return this.entries === undefined; } }",
+        );
+    }
+
+    #[test]
+    fn reads_are_told_from_writes() {
+        let scan = Scan::new("seen[id] = job; cache[key]?.value; map.set(1, 2); this.#index.get(k)");
+        assert!(!scan.reads_by_key("seen") && scan.reads_by_key("cache"));
+        assert!(!scan.calls("map", &["get", "has"]) && scan.calls("#index", &["get"]));
+    }
+
+    #[test]
+    fn a_large_broken_source_costs_linear_time() {
+        let source = "({[".repeat(100_000) + &"const a = (b) => {".repeat(20_000) + &"}".repeat(50_000);
+        let scan = Scan::new(&source);
+        assert!(scan.variable("a", Spot { line: 0, column: 0 }).is_some());
+    }
+}

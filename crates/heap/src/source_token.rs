@@ -35,7 +35,14 @@ impl Token<'_> {
 
 /// Splits a source into tokens.
 pub(crate) fn tokens(source: &str) -> Vec<Token<'_>> {
-    let mut reader = Reader { source, bytes: source.as_bytes(), at: 0, tokens: Vec::new(), templates: Vec::new(), depth: 0 };
+    let mut reader = Reader {
+        source,
+        bytes: source.as_bytes(),
+        at: 0,
+        tokens: Vec::new(),
+        templates: Vec::new(),
+        depth: 0,
+    };
     while reader.at < reader.bytes.len() {
         reader.step();
     }
@@ -54,12 +61,25 @@ struct Reader<'s> {
 
 /// Words after which a slash begins a regular expression.
 const BEFORE_EXPRESSION: [&str; 13] = [
-    "return", "typeof", "case", "in", "of", "delete", "void", "throw", "new", "instanceof", "else", "await", "yield",
+    "return",
+    "typeof",
+    "case",
+    "in",
+    "of",
+    "delete",
+    "void",
+    "throw",
+    "new",
+    "instanceof",
+    "else",
+    "await",
+    "yield",
 ];
 
 /// Signs of two or three bytes that matter: none of them may be taken for `=` or `>`.
 const LONG_SIGNS: [&str; 17] = [
-    "===", "!==", "...", "**=", "??=", "&&=", "||=", "=>", "==", "!=", "<=", ">=", "+=", "-=", "*=", "?.", "??",
+    "===", "!==", "...", "**=", "??=", "&&=", "||=", "=>", "==", "!=", "<=", ">=", "+=", "-=", "*=", "?.",
+    "??",
 ];
 
 impl<'s> Reader<'s> {
@@ -88,7 +108,11 @@ impl<'s> Reader<'s> {
     }
 
     fn push(&mut self, kind: TokenKind, start: usize) {
-        self.tokens.push(Token { kind, text: &self.source[start..self.at], start });
+        self.tokens.push(Token {
+            kind,
+            text: &self.source[start..self.at],
+            start,
+        });
     }
 
     fn skip_line(&mut self) {
@@ -99,7 +123,9 @@ impl<'s> Reader<'s> {
 
     fn skip_block_comment(&mut self) {
         let rest = &self.source[self.at + 2..];
-        self.at = rest.find("*/").map_or(self.bytes.len(), |end| self.at + 2 + end + 2);
+        self.at = rest
+            .find("*/")
+            .map_or(self.bytes.len(), |end| self.at + 2 + end + 2);
     }
 
     fn slash_begins_regex(&self) -> bool {
@@ -199,7 +225,11 @@ mod tests {
     use super::*;
 
     fn check(source: &str, expected: &[&str]) {
-        let words: Vec<&str> = tokens(source).iter().filter(|token| token.is_word()).map(|token| token.text).collect();
+        let words: Vec<&str> = tokens(source)
+            .iter()
+            .filter(|token| token.is_word())
+            .map(|token| token.text)
+            .collect();
         assert_eq!(words, expected, "{source}");
     }
 
@@ -216,9 +246,24 @@ mod tests {
 
     #[test]
     fn broken_text_ends() {
-        for source in ["'", "\"a\\", "`", "`${", "/*", "/[", "}}}", "\u{1F600}`\\\u{1F600}", "'\\\u{1F600}"] {
+        for source in [
+            "'",
+            "\"a\\",
+            "`",
+            "`${",
+            "/*",
+            "/[",
+            "}}}",
+            "\u{1F600}`\\\u{1F600}",
+            "'\\\u{1F600}",
+        ] {
             let spans = tokens(source);
-            assert!(spans.iter().all(|token| source[token.start..].starts_with(token.text)), "{source}");
+            assert!(
+                spans
+                    .iter()
+                    .all(|token| source[token.start..].starts_with(token.text)),
+                "{source}"
+            );
         }
     }
 }

@@ -232,6 +232,9 @@ pub struct AgentFloor {
     pub in_flight: u32,
     pub pause_seconds: Option<f64>,
     pub jobs: Option<BTreeMap<String, u64>>,
+    /// Taken on the way out.
+    #[serde(rename = "final")]
+    pub is_final: bool,
 }
 
 /// Cumulative job counts of one isolate.

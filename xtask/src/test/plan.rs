@@ -32,7 +32,7 @@ pub fn steps(root: &Path, extent: Extent) -> anyhow::Result<Vec<Step>> {
 
 fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<Step> {
     let mut steps = vec![
-        step("format", "cargo fmt --all --check", &[]),
+        step("format", "cargo fmt --all --check -- -l", &[]),
         step("tidy", "", &[]),
         step(
             "lints",
@@ -41,7 +41,7 @@ fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<St
         ),
         step(
             "unit and crate tests",
-            "cargo test --workspace --exclude plimsoll",
+            "cargo test --workspace --exclude plimsoll --no-fail-fast",
             &[Need::Node],
         ),
         binary_tests(end_to_end),
@@ -70,7 +70,11 @@ fn step(name: &'static str, command: &str, needs: &'static [Need]) -> Step {
 
 /// The binary's own tests without the slow ones.
 fn binary_tests(end_to_end: &[String]) -> Step {
-    let mut run = step("binary", "cargo test -p plimsoll --bins", &[Need::Node]);
+    let mut run = step(
+        "binary",
+        "cargo test -p plimsoll --no-fail-fast --bins",
+        &[Need::Node],
+    );
     for name in end_to_end
         .iter()
         .filter(|name| !SLOW.iter().any(|(slow, ..)| slow == name))
@@ -130,7 +134,7 @@ mod tests {
         let binary = fast.iter().find(|step| step.name == "binary").unwrap();
         assert_eq!(
             binary.command.join(" "),
-            "cargo test -p plimsoll --bins --test bad_input --test new_one"
+            "cargo test -p plimsoll --no-fail-fast --bins --test bad_input --test new_one"
         );
         let agent = fast.iter().find(|step| step.name == "node agent").unwrap();
         assert_eq!(

@@ -1,4 +1,3 @@
-// truth: holder=$$parked pattern=growing-collection class=any
 const { run, payload } = require('./loop');
 const $$parked = []; // HOLDER
 function $$handle(i) { if (i % 2) $$parked.push(payload(i)); }

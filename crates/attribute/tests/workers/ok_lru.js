@@ -1,3 +1,3 @@
 const { run, payload } = require('./loop');
-const cache = new Map();
-run(async (i) => { cache.set(i, payload(i)); if (cache.size > 150) cache.delete(cache.keys().next().value); });
+const $$cache = new Map();
+run(async (i) => { $$cache.set(i, payload(i)); if ($$cache.size > 90) $$cache.delete($$cache.keys().next().value); });

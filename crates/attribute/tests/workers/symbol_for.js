@@ -1,2 +1,2 @@
 const { run } = require('./loop');
-run(async (i) => { for (let k = 0; k < 20; k++) Symbol.for(`request-${i}-${k} some text that is long enough`); }); // HOLDER
+run(async (i) => { for (let k = 0; k < 20; k++) Symbol.for(`request-${i}-${k} some text that is long enough`); });

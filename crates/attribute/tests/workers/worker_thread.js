@@ -1,6 +1,6 @@
 const { Worker, isMainThread } = require('node:worker_threads');
 const { run, payload } = require('./loop');
-if (isMainThread) { new Worker(__filename); setInterval(() => {}, 1000); } else {
+if (isMainThread) { new Worker(__filename).on('exit', () => process.exit()); } else {
   const $$parked = []; // HOLDER
   run(async (i) => { $$parked.push(payload(i)); });
 }
