@@ -32,6 +32,13 @@ impl SourceLookup for Files {
     }
 }
 
+/// Seeds of names and job counts: one, or those in `WORKER_SEEDS` (`1,2,3`).
+pub fn seeds() -> Vec<u64> {
+    let given = std::env::var("WORKER_SEEDS").unwrap_or_default();
+    let seeds: Vec<u64> = given.split(',').filter_map(|seed| seed.trim().parse().ok()).collect();
+    if seeds.is_empty() { vec![77] } else { seeds }
+}
+
 /// A small generator (splitmix64): the same seed gives the same names and counts.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
