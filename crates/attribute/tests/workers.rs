@@ -117,6 +117,13 @@ leaks! {
     backlog: "backlog.js", "$$waiting", Backlog;
     finalizers: "finalization.js", "$$registry", GrowingCollection;
     unread_events: "events_on.js", "$$source", GrowingCollection;
+    numbers: "numbers.js", "$$latencies", GrowingCollection;
+    growing_text: "text.js", "$$log", GrowingCollection;
+    list_with_tail: "list_tail.js", "$$chain.$$oldest", GrowingCollection;
+    labels: "labels.js", "$$counter.$$values", UnboundedCache;
+    captured_by_handler: "handler_state.js", "$$sessions", UnboundedCache;
+    weak_references: "weak_refs.js", "$$observers", GrowingCollection;
+    compiled_typescript: "compiled.js", "$$parked", GrowingCollection;
     es_module: "esm.mjs", "$$parked", GrowingCollection;
 }
 

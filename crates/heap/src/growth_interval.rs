@@ -19,6 +19,8 @@ const ANCHORS: usize = 512;
 const FINDINGS: usize = 1024;
 /// Anchors that grew less than this are noise of the runtime (a resized table, one more symbol).
 const ANCHOR_BYTES: i64 = 64;
+/// A store that grew by less than this was enlarged for a few more members.
+const STORE_BYTES: i64 = 1024;
 /// Dominators that go into a shape.
 const SHAPE_DEPTH: usize = 12;
 
@@ -106,6 +108,7 @@ impl Interval {
             let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
             findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
+        findings.extend(stores_of_values(&later, &own, &children));
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
@@ -115,6 +118,40 @@ impl Interval {
             total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before),
         }
     }
+}
+
+/// Collections whose store grew without new objects in it: numbers are no nodes. Every eight bytes of
+/// a store hold one.
+fn stores_of_values(
+    later: &Later<'_>,
+    own: &HashMap<u32, i64>,
+    children: &HashMap<u32, Vec<u32>>,
+) -> Vec<Finding> {
+    let anatomy = later.anatomy;
+    let fresh = |owner: &u32| -> u64 {
+        children.get(owner).map_or(0, |tops| {
+            tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum()
+        })
+    };
+    let grown = own.iter().filter(|(owner, bytes)| {
+        let kind = anatomy.graph.kind(NodeIndex(**owner));
+        **bytes >= STORE_BYTES && fresh(owner) == 0 && matches!(kind, NodeKind::Object | NodeKind::Closure)
+    });
+    let mut findings: Vec<Finding> = grown
+        .map(|(owner, bytes)| Finding {
+            owner: *owner,
+            owner_id: anatomy.graph.id(NodeIndex(*owner)),
+            place: Place::Members,
+            bytes: *bytes as f64,
+            count: *bytes as f64 / 8.0,
+            arrived: 0.0,
+            left: 0.0,
+            shape: shape(anatomy, *owner),
+            samples: Vec::new(),
+        })
+        .collect();
+    findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes).then(a.owner.cmp(&b.owner)));
+    findings
 }
 
 /// Which nodes are old, and the own growth of each anchor (of the owner, where it is a store).
