@@ -6,7 +6,9 @@ use plimsoll_heap::v8::Parser;
 use plimsoll_heap::{Census, Dominators, Graph, RetainingEdges, ShortestPaths, Summary, Types, compare};
 
 fuzz_target!(|input: &[u8]| {
-    let Some((length, dump)) = input.split_first() else { return };
+    let Some((length, dump)) = input.split_first() else {
+        return;
+    };
     let mut parser = Parser::default();
     for piece in dump.chunks(usize::from(*length).max(1)) {
         if parser.feed(piece).is_err() {
@@ -21,7 +23,10 @@ fuzz_target!(|input: &[u8]| {
 fn ask(graph: &Graph) {
     let (types, dominators) = (Types::of(graph), Dominators::of(graph));
     let summary = Summary::of(graph, &types, &dominators);
-    assert_eq!(summary.types.iter().map(|row| row.count).sum::<u64>(), u64::from(graph.node_count()));
+    assert_eq!(
+        summary.types.iter().map(|row| row.count).sum::<u64>(),
+        u64::from(graph.node_count())
+    );
     let census = || Census::of(graph, &types, &dominators);
     assert!(compare(&census(), &census()).is_empty() || has_twin_ids(graph));
     let paths = ShortestPaths::of(graph, &RetainingEdges::of(graph));

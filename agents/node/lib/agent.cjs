@@ -7,7 +7,6 @@ const threads = require('node:worker_threads');
 const v8 = require('node:v8');
 
 const { PauseBudget } = require('./budget.cjs');
-const { meetLiveEmitters } = require('./attach.cjs');
 const { Capture } = require('./capture.cjs');
 const { Channel } = require('./channel.cjs');
 const { ENVIRONMENT_KEY } = require('./config.cjs');
@@ -70,6 +69,7 @@ class Agent {
     this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
     const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
+    floors.onTaken = () => capture.watchLimit(v8.getHeapStatistics());
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
     quiet.jobs = jobs;
@@ -98,7 +98,7 @@ class Agent {
     this.hello();
     this.memory.onMajor = (event) => this.reportMajor(event);
     this.emitters.patch();
-    if (this.config.attached) meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
+    if (this.config.attached) require('./attach.cjs').meetLiveEmitters((emitter) => this.emitters.meetLive(emitter));
     this.offerApi();
     this.jobs.onFirst = () => this.firstJob();
     process.on('exit', this.onExit);
@@ -177,6 +177,7 @@ class Agent {
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
     this.spikes.settle(false);
+    this.memory.planWindow();
     this.lookForQuiet();
     this.channel.flush();
     this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
@@ -226,7 +227,7 @@ class Agent {
   obey(command) {
     if (command.type === 'floor') this.floors.asked = true;
     else if (command.type === 'capture') this.capture.asked = true;
-    else if (command.type === 'stop') this.closeLibraries();
+    else if (command.type === 'stop') this.stopJobs();
     else if (command.type === 'detach') this.detach();
     else return;
     this.quiet.lookAt = 0;
@@ -245,6 +246,11 @@ class Agent {
     const closing = this.closeLibraries();
     this.sendImportant({ type: 'reached', t: Date.now() / 1000, jobs: this.shared.done(), closing });
     this.channel.flushBlocking(FLUSH_MS);
+  }
+
+  stopJobs() {
+    this.closeLibraries();
+    this.quiet.shut();
   }
 
   closeLibraries() {

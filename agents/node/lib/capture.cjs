@@ -21,6 +21,8 @@ const LONGEST_EXIT_PAUSE_MS = 10_000;
 /** Reading, parsing and walking a larger heap takes minutes: only when somebody asks. */
 const LARGEST_HEAP_BYTES = 1 << 30;
 const NEAR_LIMIT = 0.85;
+/** V8's limit counts three young spaces of 16 MiB that long-lived objects can never use. */
+const YOUNG_BYTES = 48 << 20;
 
 class Capture {
   constructor({ config, memory, budget, floors, jobs, shared, send, onTaken }) {
@@ -61,14 +63,15 @@ class Capture {
 
   due(done) {
     if (this.mode === 'never' && !this.asked) return false;
-    if (this.asked || this.nearLimit) return this.affordable();
+    if (this.nearLimit) return this.predictedMs() <= LONGEST_EXIT_PAUSE_MS;
+    if (this.asked) return this.affordable();
     if (this.plan !== null) return this.plan.length > 0 && done >= this.plan[0];
     return done >= this.thresholdJobs() && now() >= this.earliestAt() && this.affordable();
   }
 
-  /** The first capture is always worth its pause; from then on the last one tells what the next costs. */
+  /** The first capture is worth its pause unless it is a long one; from then on the last tells what the next costs. */
   affordable() {
-    if (this.sequence === 0 || this.budget.captureFits(this.lastPauseMs)) return true;
+    if (this.budget.captureFits(this.predictedMs())) return true;
     this.lastAt = now();
     return false;
   }
@@ -82,10 +85,11 @@ class Capture {
     return this.nearLimit ? 'near-limit' : 'scheduled';
   }
 
-  /** Called with each sample: takes evidence early, once, when the heap nears its limit. */
+  /** Called with each sample and floor: takes evidence early, once, when the heap nears its limit. */
   watchLimit(statistics) {
     if (this.nearLimitDone || this.mode === 'never') return;
-    if (statistics.used_heap_size > NEAR_LIMIT * statistics.heap_size_limit) this.nearLimit = true;
+    const limit = statistics.heap_size_limit;
+    if (statistics.used_heap_size > NEAR_LIMIT * Math.max(limit - YOUNG_BYTES, limit / 2)) this.nearLimit = true;
   }
 
   take(reason, inFlight) {
@@ -96,6 +100,10 @@ class Capture {
     this.asked = false;
     this.nearLimit = false;
     this.floors.take(inFlight);
+    this.capture(reason, inFlight, done, asked);
+  }
+
+  capture(reason, inFlight, done, asked) {
     const refusal = this.refusal(asked);
     if (refusal !== null) this.skip(refusal, done);
     else this.write(reason, inFlight, done);
@@ -107,14 +115,22 @@ class Capture {
   takeFinal(inFlight) {
     const done = this.shared.done();
     const repeated = this.sequence > 0 && this.lastJobs === done && inFlight === 0;
-    if (this.mode === 'never' || repeated || this.predictedMs() > LONGEST_EXIT_PAUSE_MS) this.floors.take(inFlight);
-    else this.take('exit', inFlight);
+    this.floors.take(inFlight);
+    if (this.mode === 'never' || repeated) return;
+    const predictedMs = this.predictedMs();
+    if (predictedMs > LONGEST_EXIT_PAUSE_MS) this.skip(`it would stop the worker for about ${Math.round(predictedMs / 1000)} s`, done);
+    else this.capture('exit', inFlight, done, false);
   }
 
   /** A snapshot takes about 2.5 µs an object, an object is about 60 bytes; the last pause knows better. */
   predictedMs() {
     const perByte = this.lastPauseMs > 0 && this.lastHeapBytes > 0 ? this.lastPauseMs / this.lastHeapBytes : 2.5e-3 / 60;
-    return perByte * this.memory.heapBytes;
+    return perByte * this.liveBytes();
+  }
+
+  /** Garbage is collected before a snapshot is written, so the last floor tells more than the heap in use. */
+  liveBytes() {
+    return this.floors.last?.heapUsed ?? this.memory.heapBytes;
   }
 
   refusal(asked) {
@@ -137,7 +153,7 @@ class Capture {
       return;
     }
     this.lastPauseMs = now() - startedAt;
-    this.lastHeapBytes = this.memory.heapBytes;
+    this.lastHeapBytes = this.liveBytes();
     this.budget.captureMs += this.lastPauseMs;
     this.memory.drain(true);
     this.report(file, target, reason, inFlight, done);

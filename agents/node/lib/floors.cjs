@@ -37,6 +37,7 @@ class Floors {
     this.jobsAtLast = -1;
     this.asked = false;
     this.final = false;
+    this.onTaken = () => {};
     this.first = null;
     this.last = null;
   }
@@ -81,6 +82,7 @@ class Floors {
     this.budget.floorMs += this.lastCostMs;
     this.asked = false;
     this.report(reading, inFlight);
+    this.onTaken();
     return reading;
   }
 

@@ -11,12 +11,14 @@ const { words } = require('./shared.cjs');
 
 const now = performance.now.bind(performance);
 
-/** Details are for looking at, counts are for reckoning: 50 a second are plenty. */
+/** Details are for looking at, counts are for reckoning: 50 a second at first, ten once the worker is known. */
 const DETAIL_INTERVAL_MS = 20;
+const LATER_DETAIL_INTERVAL_MS = 100;
+const EARLY_DETAILS = 250;
 /** Shorter jobs cannot make a peak that matters, and there may be very many of them. */
 const PEAK_JOB_MS = 10;
-/** Reading the heap costs 0.3 µs: below this length of job that would be felt. */
-const WORTH_READING_MS = 0.1;
+/** Reading the heap costs 0.3 µs in a tight loop and several with cold caches: shorter jobs do with the last reading. */
+const WORTH_READING_MS = 1;
 /** Drains cost 3 µs and more per collection; jobs expected to be shorter than this do without at their start. */
 const WORTH_DRAINING_MS = 5;
 const WARM_UP_JOBS = 20;
@@ -33,6 +35,7 @@ class Run {
     this.heapBytes = 0;
     this.freedBytes = 0;
     this.detailed = false;
+    this.holding = false;
     this.alone = false;
     this.tracked = false;
   }
@@ -66,6 +69,7 @@ class Jobs {
     this.done = 0;
     this.counted = true;
     this.nextDetailAt = 0;
+    this.details = 0;
     this.costMs = 0;
     this.pool = [];
     this.lastJob = new PlimsollLastJob();
@@ -146,6 +150,11 @@ class Jobs {
     return true;
   }
 
+  planDetail(startedAt) {
+    this.details += 1;
+    this.nextDetailAt = startedAt + (this.details <= EARLY_DETAILS ? DETAIL_INTERVAL_MS : LATER_DETAIL_INTERVAL_MS);
+  }
+
   /** Never throws: an error of ours ends the watching, not the job. */
   begin(counters, meta) {
     try {
@@ -201,15 +210,16 @@ class Jobs {
   }
 
   measureStart(run, counters) {
+    run.holding = false;
     run.detailed = run.startedAt >= this.nextDetailAt;
     const unknown = counters.done < WARM_UP_JOBS;
     if (!run.detailed && !unknown && counters.meanMs < WORTH_READING_MS) {
       run.usedBytes = this.memory.heapBytes + this.memory.externalBytes;
       return;
     }
-    const drained = run.detailed || ((unknown || counters.meanMs > WORTH_DRAINING_MS) && run.startedAt - this.memory.drainedAt > 1);
-    if (drained) this.memory.drain();
-    if (run.detailed) this.nextDetailAt = run.startedAt + DETAIL_INTERVAL_MS;
+    run.holding = run.detailed || ((unknown || counters.meanMs > WORTH_DRAINING_MS) && run.startedAt - this.memory.drainedAt > 1);
+    if (run.holding) this.memory.hold();
+    if (run.detailed) this.planDetail(run.startedAt);
     run.usedBytes = this.memory.read();
     run.heapBytes = this.memory.heapBytes;
     run.freedBytes = this.memory.freedBytes;
@@ -220,6 +230,7 @@ class Jobs {
     const counters = run.counters;
     const durationMs = endedAt - run.startedAt;
     const measured = run.detailed || durationMs >= PEAK_JOB_MS;
+    if (run.holding) this.memory.letGo();
     const reading = measured && this.on ? this.measureEnd(run, counters) : null;
     this.inFlight -= 1;
     this.row[words.IN_FLIGHT] = this.inFlight;
@@ -256,7 +267,7 @@ class Jobs {
   }
 
   measureEnd(run, counters) {
-    this.memory.drain();
+    if (!run.holding) this.memory.drain();
     const usedBytes = this.memory.read();
     const peakBytes = Math.max(0, Math.max(usedBytes, this.memory.highestSince(run.startedAt)) - run.usedBytes);
     if (counters.peakBytes === null || peakBytes > counters.peakBytes) counters.peakBytes = peakBytes;

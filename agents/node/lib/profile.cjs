@@ -1,9 +1,13 @@
 'use strict';
 // V8's sampling heap profiler, live objects only, through an inspector session of this very thread.
 
+const path = require('node:path');
+
 /** Stacks sent at most, the largest first. */
 const STACK_LIMIT = 500;
 const FRAME_LIMIT = 64;
+/** Files of ours under which the worker's code runs. */
+const WRAPPERS = new Set(['jobs.cjs', 'emitters.cjs', 'libraries.cjs']);
 
 class Profile {
   constructor({ intervalBytes, ownDirectory, send, jobsDone }) {
@@ -50,6 +54,7 @@ function stacksOf(profile, ownDirectory) {
   while (open.length > 0) {
     const { node, at, underOwn } = open.pop();
     const own = node === profile.head ? 'outside' : ownership(node.callFrame, ownDirectory, underOwn);
+    if (own === 'ours') continue;
     const here = own === 'theirs' ? { frame: frameText(node.callFrame), outer: at } : at;
     if (own === 'theirs' && node.selfSize > 0) addStack(stacks, framesOf(here), node.selfSize, counts.get(node.id) ?? 0);
     for (const child of node.children) open.push({ node: child, at: here, underOwn: own === 'own' });
@@ -66,10 +71,12 @@ function addStack(stacks, frames, bytes, count) {
   stacks.set(key, stack);
 }
 
-/** Frames of ours, and of the async context that we run a job in, are no part of the worker's stack. */
+/** What we allocate for ourselves is left out; our wrappers around the worker's own calls are seen through. */
 function ownership(callFrame, ownDirectory, underOwn) {
-  if (callFrame.url.startsWith(ownDirectory) || callFrame.url.startsWith(`file://${ownDirectory}`)) return 'own';
-  return underOwn && callFrame.url === 'node:async_hooks' ? 'own' : 'theirs';
+  const { url } = callFrame;
+  const at = url.startsWith('file://') ? url.slice(7) : url;
+  if (at.startsWith(ownDirectory)) return WRAPPERS.has(path.basename(at)) ? 'own' : 'ours';
+  return underOwn && url === 'node:async_hooks' ? 'own' : 'theirs';
 }
 
 function sampleCounts(profile) {

@@ -12,6 +12,7 @@ const LONGEST_HOLD_MS = 250;
 const HOLD_IN_JOBS = 10;
 /** While a quiet moment is awaited each start would look; once a millisecond is enough. */
 const LOOK_AGAIN_MS = 1;
+const RELAX_MS = 1000;
 
 class Quiet {
   constructor({ shared, floors, capture, budget, holdAllowed, scope, onReached }) {
@@ -91,7 +92,7 @@ class Quiet {
     this.limitTaken = true;
     this.capture.takeFinal(inFlight);
     this.onReached();
-    if (this.holdAllowed) this.openGate();
+    this.shut();
   }
 
   settle() {
@@ -153,7 +154,18 @@ class Quiet {
     if (!this.waiting) return false;
     if (this.gate !== null) return now() - this.gate.since >= this.deadlineMs();
     const overdue = this.limitReached || this.floors.overdue() || this.capture.overdue();
-    return overdue && !this.mayHold() && now() - this.waitingSince > LONGEST_HOLD_MS && inFlight <= this.fewest;
+    const waitedMs = now() - this.waitingSince;
+    // The fewest seen may have been a rare moment: each second of waiting allows one more.
+    const enough = this.fewest + Math.floor(waitedMs / RELAX_MS);
+    return overdue && !this.mayHold() && waitedMs > LONGEST_HOLD_MS && inFlight <= enough;
+  }
+
+  /** No more asynchronous jobs, for good. */
+  shut() {
+    if (!this.holdAllowed) return;
+    this.limitTaken = true;
+    this.endWaiting();
+    this.openGate();
   }
 
   reached() {

@@ -18,6 +18,8 @@ const TAKEN_ROWS = 1;
 const CLASS_COUNT = 2;
 const OVERFLOW = 3;
 const REQUEST = 4;
+const READING = 5;
+const ENDING = 6;
 
 // Row words (Float64).
 const IN_FLIGHT = 0;
@@ -171,6 +173,15 @@ class Shared {
     return false;
   }
 
+  /** From here on no read of the main thread begins. */
+  setEnding() {
+    Atomics.store(this.header, ENDING, 1);
+  }
+
+  isRead() {
+    return Atomics.load(this.header, READING) !== 0;
+  }
+
   sleep(ms) {
     Atomics.wait(this.header, REQUEST, this.captureRequests(), ms);
   }
@@ -186,4 +197,17 @@ function startedOf(buffer) {
   return new Float64Array(buffer, HEADER_BYTES, ROW_WORDS)[STARTED];
 }
 
-module.exports = { Shared, inFlightOf, startedOf, words: { IN_FLIGHT, STARTED, DONE } };
+/** The watching thread is about to open a session with the main thread. False if the process is ending. */
+function beginReading(buffer) {
+  const header = new Int32Array(buffer, 0, HEADER_WORDS);
+  Atomics.store(header, READING, 1);
+  if (Atomics.load(header, ENDING) === 0) return true;
+  Atomics.store(header, READING, 0);
+  return false;
+}
+
+function endReading(buffer) {
+  Atomics.store(new Int32Array(buffer, 0, HEADER_WORDS), READING, 0);
+}
+
+module.exports = { Shared, beginReading, endReading, inFlightOf, startedOf, words: { IN_FLIGHT, STARTED, DONE } };

@@ -5,7 +5,7 @@
 
 const { Session } = require('node:inspector');
 const { workerData } = require('node:worker_threads');
-const { inFlightOf, startedOf } = require('./shared.cjs');
+const { beginReading, endReading, inFlightOf, startedOf } = require('./shared.cjs');
 
 const LOOK_MS = 100;
 /** Below this a rise is what any worker does. */
@@ -20,7 +20,6 @@ const LOW_WINDOW_LOOKS = 100;
 const { port, shared } = workerData;
 const readRssBytes = process.memoryUsage.rss;
 
-let session = null;
 let reading = false;
 let episode = 0;
 let lows = [];
@@ -63,12 +62,16 @@ function rise(rssBytes, risenBytes) {
   });
 }
 
+/** Connected only for the read: a session that is open when the process ends makes Node print and wait. */
 function readProfile(done) {
-  if (session === null) {
-    session = new Session();
-    session.connectToMainThread();
-  }
-  session.post('HeapProfiler.getSamplingProfile', (error, result) => done(error ? null : result.profile));
+  if (!beginReading(shared)) return;
+  const session = new Session();
+  session.connectToMainThread();
+  session.post('HeapProfiler.getSamplingProfile', (error, result) => {
+    session.disconnect();
+    endReading(shared);
+    done(error ? null : result.profile);
+  });
 }
 
 setInterval(look, LOOK_MS);

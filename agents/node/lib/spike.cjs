@@ -17,6 +17,8 @@ const JOINABLE_MS = 30;
 const JOINABLE_JOBS = 64;
 /** How long a peak waits for the job that made it to end. */
 const JOIN_WAIT_MS = 60_000;
+/** A read under way at exit is let finish: Node would wait for it all the same, and say so on stderr. */
+const READ_WAIT_MS = 500;
 const PENDING_LIMIT = 16;
 const STACK_LIMIT = 100;
 
@@ -105,6 +107,10 @@ class Spikes {
   /** At exit nothing is delivered any more: take what has arrived. */
   finish() {
     if (this.worker === null) return;
+    this.shared.setEnding();
+    const deadline = now() + READ_WAIT_MS;
+    // Short sleeps: the read is an interrupt that V8 lets in between them.
+    while (this.shared.isRead() && now() < deadline) this.shared.sleep(1);
     for (let message = receiveMessageOnPort(this.port); message !== undefined; message = receiveMessageOnPort(this.port)) this.note(message.message);
     this.settle(true);
   }

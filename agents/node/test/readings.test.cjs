@@ -37,7 +37,7 @@ test('where jobs overlap, starts are held until none is in flight', () => watch(
   config: { hold_job_starts: true },
 }, (collector, outcome) => {
   assert.strictEqual(outcome.code, 0);
-  const quiet = collector.records('floor').filter((floor) => floor.in_flight === 0);
+  const quiet = collector.records('floor').filter((floor) => floor.in_flight === 0 && !floor.final);
   assert.ok(quiet.length >= 4, `${quiet.length}`);
   assert.ok(Math.abs(slope(quiet.filter((floor) => total(floor) > 100)) / LEAK_BYTES - 1) < 0.1, `${slope(quiet)}`);
 }));
@@ -140,6 +140,21 @@ test('a peak in one long call is caught in the act', () => watch({
   assert.ok(spike.peak_bytes > 64e6, `${spike.peak_bytes}`);
   assert.match(spike.stacks[0].frames[0], /^buildRows .*worker\.cjs:1:\d+$/);
 }));
+
+test('a worker that ends right after a peak says nothing of a debugger', async () => {
+  for (let attempt = 0; attempt < 4; attempt += 1) await peakThenExit(150_000 * attempt);
+});
+
+function peakThenExit(extraRows) {
+  return watch({
+    source: `function buildRows(n) { const rows = []; for (let i = 0; i < n; i++) rows.push({ i, name: 'row ' + i, values: [i, i + 1, i + 2, i + 3] }); return rows; }
+      setTimeout(() => { plimsoll.job('report', {}, () => buildRows(${900_000 + extraRows}).length); process.exit(0); }, 300); plimsoll.job('first', {}, () => 1);`,
+    config: { profile_interval_bytes: 524288, floors: false },
+  }, (collector, outcome) => {
+    assert.deepStrictEqual([outcome.code, outcome.stderr], [0, '']);
+    assert.strictEqual(collector.records('bye').length, 1);
+  });
+}
 
 test('samples: census of crowded emitters, warnings, resources', () => watch({
   source: `const { EventEmitter } = require('events'); class Bus extends EventEmitter {} const bus = new Bus(); const controller = new AbortController();

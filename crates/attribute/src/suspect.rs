@@ -19,6 +19,13 @@ pub struct Input<'a> {
     pub base: Option<&'a str>,
 }
 
+impl<'a> Input<'a> {
+    /// Dumps alone: job classes and allocation stacks are not theirs to tell.
+    pub fn of_dumps(growth: &'a Growth) -> Self {
+        Input { growth, classes: &[], profile: &[], base: None }
+    }
+}
+
 /// Suspects in a report; whoever is not among the first ten is not worth a look.
 const SUSPECTS: usize = 10;
 /// Share of the first suspect's bytes below which another is only noise beside it.

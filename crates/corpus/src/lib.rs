@@ -17,7 +17,7 @@ pub use kinds::{KINDS, Kind, Length, Truth, kind};
 pub use plan::{Class, Fill, Plan};
 pub use random::Random;
 pub use rules::{RULES, Rule};
-pub use score::{Outcome, examine, with_baseline};
+pub use score::{Outcome, examine, naive_rules, with_baseline};
 pub use simulate::{Record, simulate};
 pub use table::{Table, report};
 

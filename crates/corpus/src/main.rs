@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use plimsoll_corpus::{
-    HOLDOUT_FROM, KINDS, Kind, Outcome, Table, Truth, examine, kind, report, simulate, with_baseline,
+    HOLDOUT_FROM, KINDS, Kind, Outcome, Table, Truth, examine, kind, naive_rules, report, simulate,
+    with_baseline,
 };
 use plimsoll_model::Status;
 use plimsoll_wire::trace::{MinimumGrowth, TraceHeader, write_header, write_reading};
@@ -68,14 +69,14 @@ fn write(name: &str, seed: &str) -> Result<(), String> {
 fn score(words: &[&str]) -> Result<(), String> {
     let mut first = 1;
     let mut seeds = 10;
-    let mut judge: fn(&Kind, u64) -> Outcome = examine;
+    let mut judge: fn(&Kind, u64) -> Outcome = alone;
     let mut title = "alone";
     let mut only = None;
     for word in words {
         match *word {
             "tune" => first = 1,
             "holdout" => first = HOLDOUT_FROM,
-            "solo" => (judge, title) = (examine, "alone"),
+            "solo" => (judge, title) = (alone, "alone"),
             "baseline" => (judge, title) = (with_baseline, "with one baseline"),
             word => match (word.parse::<u64>(), kind(word)) {
                 (Ok(count), _) => seeds = count,
@@ -101,6 +102,14 @@ fn score(words: &[&str]) -> Result<(), String> {
         })
     );
     Ok(())
+}
+
+/// The detector alone, and the naive rules on the same records.
+fn alone(kind: &Kind, seed: u64) -> Outcome {
+    Outcome {
+        rules: naive_rules(kind, seed),
+        ..examine(kind, seed)
+    }
 }
 
 fn in_parallel(work: &[(&Kind, u64)], judge: fn(&Kind, u64) -> Outcome) -> Vec<Outcome> {

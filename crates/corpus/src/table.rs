@@ -71,65 +71,96 @@ fn figures(out: &mut String, outcomes: &[&Outcome], length: Length) {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(out, "| {name} | {value} |");
     };
-    let sound: Vec<_> = outcomes.iter().filter(|o| o.truth == Truth::Sound).collect();
-    let every_sound: Vec<_> = outcomes.iter().filter(|o| o.truth != Truth::Leaks).collect();
-    let alarms = |of: &[&&Outcome]| of.iter().filter(|o| said_leaking(o)).count();
+    let sound: Vec<&Outcome> = outcomes
+        .iter()
+        .copied()
+        .filter(|o| o.truth == Truth::Sound)
+        .collect();
+    let leaks: Vec<&Outcome> = outcomes
+        .iter()
+        .copied()
+        .filter(|o| o.truth == Truth::Leaks)
+        .collect();
+    false_alarms(&mut line, outcomes, &sound, length);
+    recall(&mut line, &leaks);
+    intervals(&mut line, &leaks);
+    found(&mut line, &leaks, length);
+    let wrong = outcomes.iter().filter(|o| o.class_wrong).count();
+    line("a sound class called leaking", share(wrong, outcomes.len()));
+    let asked = outcomes.iter().all(|o| o.rules.len() == RULES.len());
+    for (i, rule) in RULES.iter().enumerate().filter(|_| asked) {
+        let of = |of: &[&Outcome]| share(of.iter().filter(|o| o.rules[i]).count(), of.len());
+        line(
+            &format!("{}: false alarms / leaks found", rule.name),
+            format!("{} / {}", of(&sound), of(&leaks)),
+        );
+    }
+}
+
+fn false_alarms(line: &mut impl FnMut(&str, String), all: &[&Outcome], sound: &[&Outcome], length: Length) {
+    let every_sound: Vec<&Outcome> = all.iter().copied().filter(|o| o.truth != Truth::Leaks).collect();
+    let alarms = |of: &[&Outcome]| of.iter().filter(|o| said_leaking(o)).count();
     line(
         "false `leaking`, sound kinds but fills to an unknown end",
-        share(alarms(&sound), sound.len()),
+        share(alarms(sound), sound.len()),
     );
     line(
         "false `leaking`, all sound kinds",
         share(alarms(&every_sound), every_sound.len()),
     );
     if length == Length::Day {
-        let per_week = alarms(&sound) as f64 / (sound.len().max(1) as f64 * DAY_SHARE_OF_WEEK) * 1000.0;
+        let weeks = sound.len().max(1) as f64 * DAY_SHARE_OF_WEEK;
+        let per_week = alarms(sound) as f64 / weeks * 1000.0;
         line(
-            "false alarms per 1,000 worker-weeks, the same kinds",
+            "false alarms per 1,000 worker-weeks, the first kinds",
             format!("{per_week:.0}"),
         );
     }
+}
+
+fn recall(line: &mut impl FnMut(&str, String), leaks: &[&Outcome]) {
     for (name, low, high) in [
         ("1–3×", 1.0, 3.0),
         ("3–6×", 3.0, 6.0),
         ("≥ 3×", 3.0, f64::INFINITY),
     ] {
-        let leaks: Vec<_> = outcomes
+        let of: Vec<_> = leaks
             .iter()
-            .filter(|o| o.truth == Truth::Leaks && o.effect >= low && o.effect < high)
+            .filter(|o| o.effect >= low && o.effect < high)
             .collect();
-        let found = leaks.iter().filter(|o| o.status == Status::Leaking).count();
+        let found = of.iter().filter(|o| o.status == Status::Leaking).count();
         line(
             &format!("leaks at {name} the minimum effect found"),
-            share(found, leaks.len()),
+            share(found, of.len()),
         );
     }
-    let leaks: Vec<_> = outcomes.iter().filter(|o| o.truth == Truth::Leaks).collect();
-    let missed = leaks
-        .iter()
-        .filter(|o| o.status == Status::Stable && o.effect >= 1.0)
-        .count();
-    line("leaks of 1× or more called `stable`", share(missed, leaks.len()));
-    let missed = leaks
-        .iter()
-        .filter(|o| o.status == Status::Bounded && o.effect >= 1.0)
-        .count();
-    line("leaks of 1× or more called `bounded`", share(missed, leaks.len()));
-    intervals(&mut line, &leaks);
+    for status in [Status::Stable, Status::Bounded] {
+        let missed = leaks
+            .iter()
+            .filter(|o| o.status == status && o.effect >= 1.0)
+            .count();
+        line(
+            &format!("leaks of 1× or more called `{status}`"),
+            share(missed, leaks.len()),
+        );
+    }
+}
+
+fn found(line: &mut impl FnMut(&str, String), leaks: &[&Outcome], length: Length) {
     let found: Vec<_> = leaks.iter().filter(|o| o.status == Status::Leaking).collect();
     let mut waits: Vec<f64> = found
         .iter()
         .filter_map(|o| Some(o.alarm_at_seconds? - o.leak_from_seconds))
         .collect();
     waits.sort_by(f64::total_cmp);
-    let unit = if length == Length::Day {
+    let (seconds, unit) = if length == Length::Day {
         (3600.0, "h")
     } else {
         (1.0, "s")
     };
     line(
         "median time to detect",
-        format!("{:.1} {}", middle(&waits) / unit.0, unit.1),
+        format!("{:.1} {unit}", middle(&waits) / seconds),
     );
     let attributed: Vec<_> = found.iter().filter_map(|o| o.class_right).collect();
     line(
@@ -140,24 +171,13 @@ fn figures(out: &mut String, outcomes: &[&Outcome], length: Length) {
         "every leaking class called so",
         share(attributed.iter().filter(|c| c.1).count(), attributed.len()),
     );
-    line(
-        "a sound class called leaking",
-        share(outcomes.iter().filter(|o| o.class_wrong).count(), outcomes.len()),
-    );
-    for (i, rule) in RULES.iter().enumerate() {
-        let of = |of: &[&&Outcome]| share(of.iter().filter(|o| o.rules[i]).count(), of.len());
-        line(
-            &format!("{}: false alarms / leaks found", rule.name),
-            format!("{} / {}", of(&sound), of(&leaks)),
-        );
-    }
 }
 
 fn said_leaking(outcome: &Outcome) -> bool {
     outcome.alarm_at_seconds.is_some() || outcome.status == Status::Leaking
 }
 
-fn intervals(line: &mut impl FnMut(&str, String), leaks: &[&&Outcome]) {
+fn intervals(line: &mut impl FnMut(&str, String), leaks: &[&Outcome]) {
     let known: Vec<_> = leaks
         .iter()
         .filter_map(|o| Some((o.true_bytes_per_job?, o.bytes_per_job?)))

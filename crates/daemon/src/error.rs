@@ -48,6 +48,9 @@ pub enum DaemonError {
     /// The agent could not be put in place.
     #[error(transparent)]
     Inject(#[from] plimsoll_runtimes::node::InjectError),
+    /// The process could not be attached to.
+    #[error(transparent)]
+    Attach(#[from] plimsoll_runtimes::node::AttachError),
     /// The second Ctrl-C.
     #[error("stopped by a second signal, no report was written")]
     Interrupted,
@@ -64,6 +67,7 @@ impl DaemonError {
                 Some(format!("make it executable with `chmod +x {program}`, or start it with its interpreter"))
             }
             DaemonError::Folder { .. } => Some("choose another folder with `--out DIR`".into()),
+            DaemonError::Attach(error) => error.hint(),
             DaemonError::Start { .. }
             | DaemonError::Socket { .. }
             | DaemonError::Signals(_)

@@ -149,7 +149,8 @@ impl Isolate {
     }
 
     fn take_counts(&mut self, at: f64, classes: BTreeMap<String, ClassTotals>) {
-        self.classes = classes;
+        // A message holds the classes that have changed since the one before.
+        self.classes.extend(classes);
         let counts = self.classes.iter().map(|(name, class)| (name.clone(), class.done)).collect();
         self.job_counts.push((at, counts));
     }
@@ -263,6 +264,16 @@ mod tests {
         assert_eq!(series.seen(), 100_000);
         assert_eq!(series.points()[0], 0);
         assert!(*series.points().last().expect("has points") > 99_000);
+    }
+
+    #[test]
+    fn classes_that_did_not_change_are_kept() {
+        let mut isolate = Isolate::default();
+        for (class, done) in [("a", 3), ("b", 4), ("a", 5)] {
+            let totals = ClassTotals { done, ..ClassTotals::default() };
+            isolate.take_counts(0.0, BTreeMap::from([(class.to_owned(), totals)]));
+        }
+        assert_eq!(isolate.jobs_done(), 9);
     }
 
     #[test]

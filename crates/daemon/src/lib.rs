@@ -27,6 +27,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 pub use error::DaemonError;
 pub use options::{GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
+pub use sources::FileSources;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 

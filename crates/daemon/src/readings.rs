@@ -12,10 +12,8 @@ use crate::watch::Record;
 pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
     let start = record.started_at;
     let own = isolate.jobs_done() > 0;
-    let counts_then = |at: f64| {
-        let series = if own { isolate.job_counts.points() } else { record.job_counts.points() };
-        crate::readings::counts_at(series, at)
-    };
+    let series = if own { own_counts(isolate) } else { record.job_counts.points().to_vec() };
+    let counts_then = |at: f64| counts_at(&series, at);
     let mut readings: Vec<Reading> = Vec::new();
     for (at, sample) in isolate.samples.points() {
         readings.push(Reading::Sample(sample_reading(start, *at, sample, counts_then(*at))));
@@ -41,6 +39,31 @@ pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
     }
     readings.sort_by(|a, b| a.at_seconds().total_cmp(&b.at_seconds()));
     readings
+}
+
+/// Counts over time from both sources that know them. A floor's are exact; a message that contradicts
+/// the floors around it (its clock is a little off) is left out, so that counts never fall.
+fn own_counts(isolate: &Isolate) -> Vec<(f64, JobCounts)> {
+    let floors = isolate.floors.points().iter();
+    let floors = floors.filter_map(|(at, floor)| Some((*at, floor.jobs.clone()?, true)));
+    let told = isolate.job_counts.points().iter().map(|(at, counts)| (*at, counts.clone(), false));
+    let mut series: Vec<(f64, JobCounts, bool)> = floors.chain(told).collect();
+    series.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total = |counts: &JobCounts| counts.values().sum::<u64>();
+    let mut ceiling = u64::MAX;
+    let mut kept: Vec<(f64, JobCounts)> = Vec::new();
+    for (at, counts, exact) in series.into_iter().rev() {
+        if total(&counts) <= ceiling {
+            ceiling = total(&counts);
+            kept.push((at, counts));
+        } else if exact {
+            kept.retain(|(_, later)| total(later) >= total(&counts));
+            ceiling = total(&counts);
+            kept.push((at, counts));
+        }
+    }
+    kept.reverse();
+    kept
 }
 
 /// The counts at an instant, in a straight line between those that were told.

@@ -1,13 +1,16 @@
 //! Reads the dumps of the judged isolate and names who holds the memory.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use plimsoll_attribute::{ClassGrowth, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
 use plimsoll_model::{Suspect, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
+use crate::compose::stacks;
 use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
@@ -21,7 +24,6 @@ const DUMPS: usize = 3;
 /// tells a filling cache from a line.
 const SHARES: [f64; 2] = [0.1, 0.55];
 const PIECE_BYTES: usize = 1 << 20;
-const MAX_SUSPECTS: usize = 10;
 
 /// What the dumps say.
 #[derive(Debug)]
@@ -43,7 +45,13 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
     let verdict = plimsoll_attribute::settle(verdict, &growth);
-    let suspects = suspects(&growth);
+    let profile = isolate.profile.as_ref().map_or_else(Vec::new, |profile| stacks(&profile.stacks));
+    let suspects = plimsoll_attribute::attribute(&Input {
+        growth: &growth,
+        classes: &class_growth(record, judged),
+        profile: &profile,
+        base: Some(&isolate.hello.cwd),
+    });
     Study { verdict, suspects, notes }
 }
 
@@ -90,7 +98,7 @@ fn choose(evidence: &[(f64, AgentEvidence)]) -> Vec<&AgentEvidence> {
     for share in SHARES {
         let wanted = share * last.jobs as f64;
         let nearest = (0..all.len()).min_by(|a, b| {
-            let distance = |at: &usize| (all[*at].jobs as f64 - wanted).abs();
+            let distance = |at: &usize| ((all[*at].jobs as f64 + 1.0) / (wanted + 1.0)).ln().abs();
             distance(a).total_cmp(&distance(b))
         });
         chosen.extend(nearest.map(|at| all.remove(at)));
@@ -121,25 +129,20 @@ fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
     }
 }
 
-fn suspects(growth: &Growth) -> Vec<Suspect> {
-    let suspect = |(at, holder): (usize, &plimsoll_heap::Holder)| Suspect {
-        rank: at as u32 + 1,
-        pattern: holder.pattern,
-        type_name: holder.type_name.clone(),
-        holder: Some(holder.name.clone()),
-        holder_type: Some(holder.holder_type.clone()),
-        module: holder.module.clone(),
-        source: holder.source.as_ref().map(ToString::to_string),
-        count_per_job: Some(holder.count_per_job),
-        bytes_per_job: Some(holder.bytes_per_job),
-        retained_bytes: holder.retained_bytes.last().copied().flatten(),
-        retainer_path: holder.retainer_path.clone(),
-        allocation_stacks: Vec::new(),
-        job_class: None,
-        explanation: holder.explanation.clone(),
-        remedies: holder.remedies.clone(),
-    };
-    growth.holders.iter().take(MAX_SUSPECTS).enumerate().map(suspect).collect()
+fn class_growth(record: &Record, judged: &Judged) -> Vec<ClassGrowth> {
+    let mut classes: BTreeMap<&str, ClassGrowth> = BTreeMap::new();
+    for (name, totals) in record.isolates.values().flat_map(|isolate| &isolate.classes) {
+        let class = classes.entry(name).or_default();
+        class.class.clone_from(name);
+        class.jobs += totals.done;
+        class.failed += totals.failed;
+    }
+    for found in &judged.assessment.classes {
+        if let Some(class) = classes.get_mut(found.class.as_str()) {
+            class.bytes_per_job = found.bytes_per_job;
+        }
+    }
+    classes.into_values().collect()
 }
 
 #[cfg(test)]
@@ -157,7 +160,7 @@ mod tests {
     fn dumps_are_well_spaced() {
         check(&[10, 20, 40, 80, 160, 320, 640, 1000], &[80, 640, 1000]);
         check(&[100, 550, 1000], &[100, 550, 1000]);
-        check(&[12, 9000, 18_000, 30_000], &[12, 18_000, 30_000]);
+        check(&[12, 9000, 18_000, 30_000], &[9000, 18_000, 30_000]);
         check(&[10, 1000], &[10, 1000]);
         check(&[], &[]);
     }

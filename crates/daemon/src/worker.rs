@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
+use std::time::{Duration, Instant};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt;
 
 use plimsoll_model::Exit;
-use plimsoll_runtimes::node::{AgentFiles, node_options};
+use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
 
@@ -61,10 +62,17 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
 /// Puts the agent into a Node process that already runs; tells its command line.
 ///
 /// # Errors
-/// When the process cannot be attached to.
-pub fn inject_into(_pid: u32, _options: &Options, _folder: &Folder) -> Result<Vec<String>, DaemonError> {
-    Ok(Vec::new())
+/// [`DaemonError::Attach`].
+pub fn inject_into(pid: u32, options: &Options, folder: &Folder) -> Result<Vec<String>, DaemonError> {
+    let files = AgentFiles::write(folder.private())?;
+    let config = AgentConfig { hold_job_starts: false, jobs: None, ..agent_config(options, folder) };
+    let config = serde_json::to_string(&config).expect("plain data serialises");
+    let attached = attach(pid, &files.entry(), &config, Instant::now() + ATTACH_DEADLINE)?;
+    Ok(attached.command)
 }
+
+/// A worker in one long synchronous job answers its inspector when the job is over.
+const ATTACH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a process ended, in the report's words.
 pub fn exit_of(status: ExitStatus) -> Exit {

@@ -49,6 +49,7 @@ impl Baseline {
 
     /// `series` less the baseline at the same place; `None` where the baseline covers too little of it.
     pub(crate) fn difference(&self, series: &Series, part: Part, axis: Axis) -> Option<Series> {
+        // The sound part follows all jobs (or time), whichever classes grow.
         let curve: Vec<(f64, f64)> = self
             .levels
             .iter()
@@ -113,6 +114,7 @@ fn subtract(series: &Series, curve: &[(f64, f64)]) -> Option<Series> {
             .map(|c| kept.iter().map(|&i| c[i]).collect())
             .collect(),
         noise_floor: series.noise_floor * std::f64::consts::SQRT_2,
+        is_difference: true,
     })
 }
 

@@ -190,6 +190,7 @@ pub(crate) fn level_series(track: &Track, part: Part, axis: Axis, noise_floor: f
         starts,
         covariates,
         noise_floor,
+        is_difference: false,
     })
 }
 
@@ -275,35 +276,27 @@ pub(crate) fn fit_against(
     confidence: f64,
     baseline: &Baseline,
 ) -> Option<Fitted> {
-    let channel = if part == Part::External {
-        Channel::External
-    } else {
-        Channel::Heap
+    let alone = fit_level(track, part, source, confidence)?;
+    let noise_floor = rules(alone.channel, source).noise_floor;
+    let mut series = level_series(track, part, alone.axis, noise_floor)?;
+    // Taken off by all jobs, fitted on the jobs of the classes that grow: `x` rides along as a covariate.
+    series
+        .covariates
+        .push(fitted_axis(track, alone.axis, alone.weights.as_deref()).0);
+    let Some(mut difference) = baseline.difference(&series, part, alone.axis) else {
+        return Some(alone);
     };
-    let noise_floor = rules(channel, source).noise_floor;
-    let axis = if track.blocks().last().is_some_and(|b| b.jobs > 0.0) {
-        Axis::Jobs
-    } else {
-        Axis::Time
-    };
-    let series = level_series(track, part, axis, noise_floor)?;
-    let Some(difference) = baseline.difference(&series, part, axis) else {
-        return fit_level(track, part, source, confidence);
-    };
+    difference.x = difference.covariates.pop()?;
     let trend = fit(&difference, confidence)?;
-    Some(Fitted {
-        channel,
-        source,
-        axis,
-        weights: None,
-        trend,
-    })
+    Some(Fitted { trend, ..alone })
 }
 
 /// The fit on the jobs of those classes that grow, where that explains the series clearly better: when
 /// the mix wanders, growth of one class is no straight line in the jobs of all.
 fn weighted(track: &Track, part: Part, fitted: &Fitted, confidence: f64) -> Option<Fitted> {
-    if track.classes() < 2 || fitted.axis != Axis::Jobs {
+    let backlog: Vec<f64> = track.blocks().iter().map(|b| f64::from(b.backlog)).collect();
+    // Where a backlog may hold the memory, a freer axis would only explain the backlog away.
+    if track.classes() < 2 || fitted.axis != Axis::Jobs || varies(&backlog, 0.0) {
         return None;
     }
     let noise_floor = rules(fitted.channel, fitted.source).noise_floor;
@@ -365,6 +358,7 @@ pub(crate) fn fit_lows(
         starts,
         covariates: Vec::new(),
         noise_floor,
+        is_difference: false,
     };
     let difference = baseline.and_then(|b| b.resident_difference(&series));
     let trend = fit(&difference.unwrap_or(series), confidence)?;

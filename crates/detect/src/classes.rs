@@ -10,9 +10,9 @@ use plimsoll_model::{ClassStatus, Estimate};
 use crate::assessment::ClassGrowth;
 use crate::channels::{Fitted, Part, covariates, fitted_axis};
 use crate::detector::Detector;
+use crate::quantile::{quantile, student};
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
-use crate::trend::{quantile, student};
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
 const SHARE_THAT_COUNTS: f64 = 0.02;

@@ -13,13 +13,19 @@ pub(crate) struct Low {
     stretch: u32,
 }
 
-/// Stretches kept. 32 hours of hourly lows, or two days of two-hourly ones.
-const LOWS_MAX: usize = 32;
-/// The first length of a stretch: doubled eight times it is an hour.
+/// Stretches kept of memory: 32 hours of hourly lows, or two days of two-hourly ones.
+pub(crate) const MEMORY_LOWS: usize = 32;
+/// Stretches kept of counts, which are told by their level more than by their slope.
+pub(crate) const COUNT_LOWS: usize = 16;
+/// The first length of a stretch of memory: doubled eight times it is an hour.
 const STRETCH_SECONDS: f64 = 3600.0 / 256.0;
+
+/// That of descriptors and threads, which no collector lets drift: doubled fourteen times it is an hour.
+const COUNT_STRETCH_SECONDS: f64 = 3600.0 / 16_384.0;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Envelope {
+    lows_max: usize,
     lows: Vec<Low>,
     start_seconds: f64,
     stretch_seconds: f64,
@@ -27,9 +33,15 @@ pub(crate) struct Envelope {
     last: f64,
 }
 
-impl Default for Envelope {
-    fn default() -> Self {
+impl Envelope {
+    /// An envelope of something that is counted, fine enough for a run of a few seconds.
+    pub fn of_counts() -> Self {
+        Envelope { stretch_seconds: COUNT_STRETCH_SECONDS, ..Envelope::new(MEMORY_LOWS) }
+    }
+
+    pub fn new(lows_max: usize) -> Self {
         Envelope {
+            lows_max,
             lows: Vec::new(),
             start_seconds: 0.0,
             stretch_seconds: STRETCH_SECONDS,
@@ -37,9 +49,7 @@ impl Default for Envelope {
             last: 0.0,
         }
     }
-}
 
-impl Envelope {
     pub fn push(&mut self, at_seconds: f64, jobs: f64, value: f64, segment: u32) {
         if self.readings == 0 {
             self.start_seconds = at_seconds;
@@ -62,7 +72,7 @@ impl Envelope {
             }
             return;
         }
-        if self.lows.len() >= LOWS_MAX {
+        if self.lows.len() >= self.lows_max {
             self.halve();
         }
         let stretch = self.stretch_of(at_seconds);
@@ -81,14 +91,14 @@ impl Envelope {
     }
 
     fn halve(&mut self) {
-        while self.lows.len() > LOWS_MAX * 3 / 4 {
+        while self.lows.len() > self.lows_max * 3 / 4 {
             let before = self.lows.len();
             self.stretch_seconds *= 2.0;
             self.lows.iter_mut().for_each(|low| low.stretch /= 2);
             self.merge();
             let exhausted = self.lows.iter().all(|low| low.stretch == 0);
             if exhausted && self.lows.len() == before {
-                self.lows.drain(..before - LOWS_MAX / 2);
+                self.lows.drain(..before - self.lows_max / 2);
             }
         }
     }

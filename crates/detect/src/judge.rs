@@ -170,9 +170,15 @@ pub(crate) fn status(fitted: &Fitted, effect: &Effect, settings: &Settings, twic
 }
 
 /// Growth that a declared cap explains so far.
-pub(crate) fn within_cap(trend: &Trend, rules: &Rules, settings: &Settings, grew: bool) -> bool {
+fn within_cap(trend: &Trend, rules: &Rules, settings: &Settings, grew: bool) -> bool {
     let Some(cap) = settings.cap_bytes else {
         return false;
     };
     rules.is_bytes && grew && trend.total_growth <= cap as f64 * CAP_SLACK
+}
+
+/// Whether a declared cap explains what a channel gained.
+pub(crate) fn capped(fitted: &Fitted, settings: &Settings) -> bool {
+    let rules = rules(fitted.channel, fitted.source);
+    within_cap(&fitted.trend, &rules, settings, fitted.trend.total_growth > 0.0)
 }

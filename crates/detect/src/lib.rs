@@ -8,15 +8,20 @@
 //! Pure: no I/O, clock, randomness or threads. What cannot be used (out of order, absurd, repeated)
 //! becomes a stated gap, never a panic.
 
+mod assess;
 mod assessment;
 mod baseline;
+mod candidates;
 mod channels;
 mod classes;
+mod counts;
 mod detector;
 mod envelope;
 mod intake;
 mod judge;
+mod kept;
 mod looks;
+mod quantile;
 mod regression;
 mod settings;
 mod shape;

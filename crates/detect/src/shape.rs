@@ -45,6 +45,17 @@ impl Shape {
             .collect()
     }
 
+    /// What two runs of the same service may differ by: a start, a fill that took another pace, a step.
+    pub fn of_differences(jumps: &[f64]) -> Vec<Shape> {
+        let starts = [0.05, 0.1].map(Shape::Saturating);
+        let ramps = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6].map(Shape::Ramp);
+        starts
+            .into_iter()
+            .chain(ramps)
+            .chain(jumps.iter().map(|x| Shape::Step(*x)))
+            .collect()
+    }
+
     /// The value at `x`, where 1 is the length of the longest segment.
     pub fn at(self, x: f64) -> f64 {
         match self {

@@ -40,11 +40,10 @@ pub(crate) struct Block {
     pub segment: u32,
 }
 
-/// Bytes that the blocks of one track may take; with envelopes and looks a worker stays below 8 KiB
-/// (pinned by `state_is_bounded`).
-const TRACK_BYTES: usize = 4_400;
+/// Bytes that the blocks of one track may take, about half of a worker's state.
+const TRACK_BYTES: usize = 4_000;
 /// Fewer blocks than this would not show a shape.
-const LEAST_BLOCKS: usize = 32;
+const LEAST_BLOCKS: usize = 24;
 /// More classes than this are counted in the total alone.
 pub(crate) const CLASSES_MAX: usize = 24;
 
@@ -67,6 +66,11 @@ impl Track {
             block_points: 1,
             points: 0,
         }
+    }
+
+    /// Forgets everything: another track has taken over.
+    pub fn clear(&mut self) {
+        *self = Track::new(self.merge);
     }
 
     pub fn blocks(&self) -> &[Block] {
@@ -119,9 +123,21 @@ impl Track {
     }
 
     fn append(&mut self, block: Block, count: impl Fn(usize) -> f32) {
+        self.reserve();
         self.blocks.push(block);
         for (class, column) in self.counts.iter_mut().enumerate() {
             column.push(count(class));
+        }
+    }
+
+    /// Growing by doubling would hold up to twice what is bounded.
+    fn reserve(&mut self) {
+        const STEP: usize = 8;
+        if self.blocks.len() == self.blocks.capacity() {
+            self.blocks.reserve_exact(STEP);
+        }
+        for column in self.counts.iter_mut().filter(|c| c.len() == c.capacity()) {
+            column.reserve_exact(STEP);
         }
     }
 
@@ -137,6 +153,8 @@ impl Track {
     }
 
     fn widen(&mut self, classes: usize) {
+        self.counts
+            .reserve_exact(classes.saturating_sub(self.counts.len()));
         while self.counts.len() < classes {
             self.counts.push(vec![0.0; self.blocks.len()]);
         }

@@ -30,8 +30,13 @@ pub struct Dominators {
 }
 
 impl Dominators {
-    /// Computes the tree: time O(m log n); memory at the peak is 36 bytes a node and 4 an edge.
+    /// Computes the tree: time O(m log n); memory at the peak is 28 bytes a node and 4 an edge.
     pub fn of(graph: &Graph) -> Self {
+        Self::over(graph, RetainingEdges::of(graph))
+    }
+
+    /// The same with the edges sorted out already.
+    pub fn over(graph: &Graph, mut edges: RetainingEdges) -> Self {
         if graph.node_count() == 0 {
             return Self {
                 immediate: vec![],
@@ -40,9 +45,8 @@ impl Dominators {
                 weakly_held: 0,
             };
         }
-        let mut edges = RetainingEdges::of(graph);
-        let walk = Walk::of(graph, &mut edges);
-        let immediate = immediate_dominators(graph, &edges, &walk);
+        let mut walk = Walk::of(graph, &mut edges);
+        let immediate = immediate_dominators(graph, &edges, &mut walk);
         drop(edges);
         let retained_bytes = sum_up(graph, &walk.order, &immediate);
         Self {
@@ -66,6 +70,11 @@ impl Dominators {
     /// All dominators of `node`, the closest first, the root last.
     pub fn chain(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> + '_ {
         std::iter::successors(self.immediate_dominator(node), |at| self.immediate_dominator(*at))
+    }
+
+    /// Immediate dominators by node (the root's is itself), and all nodes, each after its dominator.
+    pub(crate) fn into_tree(self) -> (Vec<u32>, Vec<u32>) {
+        (self.immediate, self.order)
     }
 
     /// All nodes, each after its dominator.

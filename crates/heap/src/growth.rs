@@ -9,7 +9,6 @@
 
 use plimsoll_model::{JobCounts, Pattern};
 
-use crate::Graph;
 use crate::growth_anatomy::Anatomy;
 use crate::growth_interval::Interval;
 use crate::growth_reduce::Reduced;
@@ -18,6 +17,7 @@ use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
 use crate::holder_follow::History;
 use crate::source::{Position, SourceLookup};
+use crate::{Dominators, Graph};
 
 /// When a dump was taken.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -146,7 +146,14 @@ impl GrowthStudy {
     /// Takes the next dump; points must come in the order of their jobs.
     pub fn add(&mut self, point: Point, graph: Graph) {
         self.make_room();
-        let anatomy = Anatomy::new(graph, self.agent_script.as_deref());
+        let dominators = Dominators::of(&graph);
+        self.add_weighed(point, graph, dominators);
+    }
+
+    /// The same for a dump whose dominators are known already.
+    pub fn add_weighed(&mut self, point: Point, graph: Graph, dominators: Dominators) {
+        self.make_room();
+        let anatomy = Anatomy::new(graph, dominators, self.agent_script.as_deref());
         if let Some(earlier) = self.reduced.last() {
             self.intervals.push(Interval::between(earlier, &anatomy));
         }

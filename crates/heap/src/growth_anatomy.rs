@@ -1,5 +1,7 @@
 //! One dump with its dominator tree and the retained sizes of what counts.
 
+use std::collections::HashSet;
+
 use crate::growth_weight::{is_backing, is_learnt};
 use crate::{Dominators, Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
 
@@ -20,27 +22,13 @@ pub(crate) struct Anatomy {
 }
 
 impl Anatomy {
-    pub(crate) fn new(graph: Graph, excluded_script: Option<&str>) -> Self {
-        let dominators = Dominators::of(&graph);
-        let order: Vec<u32> = dominators.top_down().map(|node| node.0).collect();
-        let mut idom = vec![0u32; order.len()];
-        for &node in &order {
-            idom[node as usize] = dominators
-                .immediate_dominator(NodeIndex(node))
-                .map_or(0, |above| above.0);
-        }
-        let mut span = vec![(0, 0); order.len()];
+    pub(crate) fn new(graph: Graph, dominators: Dominators, excluded_script: Option<&str>) -> Self {
+        let mut span = vec![(0, 0); graph.node_count() as usize];
         for (position, (node, subtree)) in dominators.preorder().enumerate() {
             span[node.0 as usize] = (position as u32, position as u32 + subtree);
         }
-        drop(dominators);
-        let mut anatomy = Anatomy {
-            graph,
-            idom,
-            order,
-            retained: Vec::new(),
-            span,
-        };
+        let (idom, order) = dominators.into_tree();
+        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
         anatomy.rehang_table_strings();
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
@@ -108,35 +96,38 @@ impl Anatomy {
     }
 
     /// Nodes that only functions of one script, or their variables, keep alive.
+    /// What hangs below the objects of the script, down to where the program begins: a job's promise
+    /// that the agent follows leads to all of the worker.
     fn below_script(&self, script: &str) -> Vec<bool> {
-        let ids = script_ids(&self.graph, script);
+        let (own, others) = script_ids(&self.graph, script);
         let mut below = vec![false; self.order.len()];
+        if own.is_empty() {
+            return below;
+        }
         for &node in &self.order {
             let above = node != 0 && below[self.idom[node as usize] as usize];
-            below[node as usize] = above || self.belongs(NodeIndex(node), &ids);
+            let node_index = NodeIndex(node);
+            below[node as usize] = match above {
+                true => !self.belongs(node_index, &others),
+                false => self.belongs(node_index, &own),
+            };
         }
         below
     }
 
-    fn belongs(&self, node: NodeIndex, scripts: &[u32]) -> bool {
-        if scripts.is_empty() {
-            return false;
-        }
-        let own = |at: NodeIndex| {
-            self.graph
-                .location(at)
-                .is_some_and(|location| scripts.contains(&location.script_id))
+    fn belongs(&self, node: NodeIndex, scripts: &HashSet<u32>) -> bool {
+        let written_in = |at: NodeIndex| {
+            self.graph.location(at).is_some_and(|location| scripts.contains(&location.script_id))
         };
         match self.graph.kind(node) {
-            NodeKind::Closure => own(node),
             NodeKind::Object if is_context(&self.graph, node) => {
-                self.graph.retainers(node).any(|(from, edge)| {
+                self.graph.retainers(node).take(RETAINERS_READ).any(|(from, edge)| {
                     edge.name == EdgeName::Name("context")
                         && self.graph.kind(from) == NodeKind::Closure
-                        && own(from)
+                        && written_in(from)
                 })
             }
-            NodeKind::Object => own(node),
+            NodeKind::Closure | NodeKind::Object => written_in(node),
             _ => false,
         }
     }
@@ -210,21 +201,26 @@ pub(crate) fn is_context(graph: &Graph, node: NodeIndex) -> bool {
     }
 }
 
-/// Ids of the scripts with a name (a path or a `file:` URL).
-pub(crate) fn script_ids(graph: &Graph, script: &str) -> Vec<u32> {
-    let mut ids = Vec::new();
-    for node in graph
-        .nodes()
-        .filter(|node| graph.kind(*node) == NodeKind::Closure)
-    {
-        if let Some(location) = graph.location(node)
-            && !ids.contains(&location.script_id)
-            && script_name(graph, node).is_some_and(|name| name == script || strip_scheme(name) == script)
-        {
-            ids.push(location.script_id);
+/// Ids of the scripts that are `path` or lie below it, and those of all other files.
+fn script_ids(graph: &Graph, path: &str) -> (HashSet<u32>, HashSet<u32>) {
+    let (mut own, mut others) = (HashSet::new(), HashSet::new());
+    for node in graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Closure) {
+        let Some(location) = graph.location(node) else { continue };
+        if own.contains(&location.script_id) || others.contains(&location.script_id) {
+            continue;
         }
+        match script_name(graph, node) {
+            Some(name) if is_script_of(name, path) => own.insert(location.script_id),
+            Some(name) if !name.starts_with("node:") => others.insert(location.script_id),
+            _ => false,
+        };
     }
-    ids
+    (own, others)
+}
+
+/// Whether a script is `path`, or lies in the folder `path`.
+pub(crate) fn is_script_of(name: &str, path: &str) -> bool {
+    strip_scheme(name).strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The path of a script name that is a `file:` URL.

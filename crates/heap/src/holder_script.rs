@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::growth_anatomy::{is_context, script_name};
+use crate::growth_anatomy::{is_script_of, is_context, script_name};
 use crate::source_scan::Spot;
 use crate::{EdgeName, Graph, Location, NodeIndex, NodeKind};
 
@@ -66,13 +66,8 @@ impl<'g> Scripts<'g> {
     }
 
     pub(crate) fn origin(&self, script: u32) -> Origin {
-        let Some(name) = self.name(script) else {
-            return Origin::Runtime;
-        };
-        if self
-            .agent
-            .is_some_and(|agent| agent == name || name.strip_prefix("file://") == Some(agent))
-        {
+        let Some(name) = self.name(script) else { return Origin::Runtime };
+        if self.agent.is_some_and(|agent| is_script_of(name, agent)) {
             return Origin::Runtime;
         }
         origin_of(name)

@@ -15,6 +15,17 @@ impl BitSet {
         self.0[at as usize / 64] >> (at % 64) & 1 == 1
     }
 
+    /// As [`BitSet::contains`]; numbers beyond the set are not in it.
+    pub(crate) fn has(&self, at: usize) -> bool {
+        self.0.get(at / 64).is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+
+    pub(crate) fn union(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
+    }
+
     pub(crate) fn remove(&mut self, at: u32) {
         self.0[at as usize / 64] &= !(1 << (at % 64));
     }
@@ -39,29 +50,25 @@ impl BitSet {
 pub struct RetainingEdges(BitSet);
 
 impl RetainingEdges {
-    /// Sorts out all edges: one pass over them, one bit an edge is kept.
+    /// Sorts out all edges: two passes over them, the second on two cores; one bit an edge is kept.
     pub fn of(graph: &Graph) -> Self {
         let owned = owned_by_program(graph);
-        let mut tables = WeakTables::of(graph);
-        let mut edges = BitSet::with_len(graph.edge_targets.len());
-        for node in 0..graph.node_count() {
-            let source_is_owned = node == 0 || owned.contains(node);
-            for edge in graph.edge_range(NodeIndex(node)) {
-                let at = edge as usize;
-                let kind = graph.edge_kinds[at];
-                let to = graph.edge_targets[at];
-                let holds = match kind {
-                    EdgeKind::Weak => false,
-                    EdgeKind::Shortcut => node == 0,
-                    EdgeKind::Internal => !tables.is_entry(graph, node, graph.edge_names[at]),
-                    _ => true,
-                };
-                if holds && to != node && (source_is_owned || !owned.contains(to)) {
-                    edges.insert(edge);
-                }
-            }
+        let nodes = graph.node_count();
+        // Half of the edges each. The cut lies inside a word of the set: both halves have it.
+        let half = graph
+            .first_edge
+            .partition_point(|first| *first < graph.edge_count() / 2) as u32;
+        let half = half.min(nodes);
+        let (mut front, back) = std::thread::scope(|scope| {
+            let back = scope.spawn(|| sort_out(graph, &owned, half..nodes));
+            (sort_out(graph, &owned, 0..half), back.join())
+        });
+        match back {
+            Ok(back) => front.union(&back),
+            // No reason to die is known; the other half can be done here.
+            Err(_) => front.union(&sort_out(graph, &owned, half..nodes)),
         }
-        Self(edges)
+        Self(front)
     }
 
     /// Whether an edge counts.
@@ -76,6 +83,29 @@ impl RetainingEdges {
     pub(crate) fn remove(&mut self, edge: u32) {
         self.0.remove(edge);
     }
+}
+
+/// The edges of some nodes that count.
+fn sort_out(graph: &Graph, owned: &BitSet, nodes: std::ops::Range<u32>) -> BitSet {
+    let mut tables = WeakTables::of(graph);
+    let mut edges = BitSet::with_len(graph.edge_targets.len());
+    for node in nodes {
+        let source_is_owned = node == 0 || owned.contains(node);
+        for edge in graph.edge_range(NodeIndex(node)) {
+            let at = edge as usize;
+            let to = graph.edge_targets[at];
+            let holds = match graph.edge_kinds[at] {
+                EdgeKind::Weak => false,
+                EdgeKind::Shortcut => node == 0,
+                EdgeKind::Internal => !tables.is_entry(graph, node, graph.edge_names[at]),
+                _ => true,
+            };
+            if holds && to != node && (source_is_owned || !owned.contains(to)) {
+                edges.insert(edge);
+            }
+        }
+    }
+    edges
 }
 
 /// Everything that the global objects (the root's shortcuts) and the document reach.

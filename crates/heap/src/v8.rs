@@ -38,14 +38,28 @@ pub struct Options {
     /// Longer texts are cut to this many bytes (at a character). V8 itself cuts strings at 1,024
     /// characters unless told otherwise, so the default of 4 KiB keeps all that it writes.
     pub text_bytes_limit: usize,
+    /// Which texts to keep.
+    pub texts: TextsKept,
+}
+
+/// Which texts of a dump to keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TextsKept {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that name types or say which edges hold; the others read as empty. A dump of mostly
+    /// strings then takes little memory.
+    TypeNames,
 }
 
 impl Options {
-    /// For questions that show no texts of the program's: enough for names of types and labels of
-    /// edges, the longest of which are V8's on entries of a `WeakMap`.
+    /// For questions about types alone. V8's names of entries of a `WeakMap` are the longest of the
+    /// labels that matter then, some 100 letters and two type names.
     pub fn names_only() -> Self {
         Self {
-            text_bytes_limit: 256,
+            text_bytes_limit: 512,
+            texts: TextsKept::TypeNames,
         }
     }
 }
@@ -54,6 +68,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             text_bytes_limit: 4096,
+            texts: TextsKept::All,
         }
     }
 }
@@ -83,6 +98,7 @@ pub struct Parser {
     meta: Option<Meta>,
     columns: Columns,
     strings: Strings,
+    texts: TextsKept,
 }
 
 #[derive(Debug)]
@@ -126,6 +142,7 @@ impl Parser {
             meta: None,
             columns: Columns::default(),
             strings: Strings::new(options.text_bytes_limit),
+            texts: options.texts,
         }
     }
 
@@ -198,7 +215,12 @@ impl Parser {
             (State::Key { .. }, _) => return Err(Fault::new(0, "a key in quotes")),
             (State::Colon, b':') => self.section(),
             (State::Colon, _) => return Err(Fault::new(0, "`:`")),
-            (State::Open(Section::Strings), b'[') => State::Strings,
+            (State::Open(Section::Strings), b'[') => {
+                if self.texts == TextsKept::TypeNames {
+                    self.strings.want(self.columns.type_texts());
+                }
+                State::Strings
+            }
             (State::Open(section), b'[') => State::Numbers(*section, Numbers::default()),
             (State::Open(_), _) => return Err(Fault::new(0, "`[`")),
             (State::AfterValue, b',') => State::Key { after_comma: true },

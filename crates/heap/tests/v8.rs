@@ -1,5 +1,7 @@
 //! The V8 parser on real, odd, cut and damaged dumps.
 
+#![allow(clippy::unwrap_used)]
+
 use plimsoll_heap::v8::{Foreign, Options, ParseError, Parser};
 use plimsoll_heap::{
     Census, Dominators, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, RetainingEdges,
@@ -245,7 +247,7 @@ fn damaged_dumps_never_panic() {
     for seed in 0..1000 {
         // The small one, where a change hits structure; every tenth time the real one.
         let dump = if seed % 10 == 0 {
-            mutated(&NODE20[..], seed)
+            mutated(NODE20, seed)
         } else {
             mutated(ODD.as_bytes(), seed)
         };
@@ -330,6 +332,24 @@ fn foreign_files_are_told() {
 }
 
 #[test]
+fn a_summary_needs_few_texts() {
+    let summary = |options: Options| {
+        let mut parser = Parser::new(options);
+        parser.feed(NODE20).unwrap();
+        let graph = parser.finish().unwrap();
+        let letters: usize = graph.nodes().map(|node| graph.name(node).len()).sum();
+        (
+            Summary::of(&graph, &Types::of(&graph), &Dominators::of(&graph)),
+            letters,
+        )
+    };
+    let ((all, all_letters), (few, few_letters)) =
+        (summary(Options::default()), summary(Options::names_only()));
+    assert_eq!(all, few);
+    assert!(few_letters * 2 < all_letters, "{few_letters} of {all_letters}");
+}
+
+#[test]
 fn long_texts_are_cut_at_a_character() {
     let long = ODD
         .replacen("Job", &"é".repeat(50), 1)
@@ -337,6 +357,7 @@ fn long_texts_are_cut_at_a_character() {
     for limit in 0..12 {
         let mut parser = Parser::new(Options {
             text_bytes_limit: limit,
+            ..Options::default()
         });
         parser.feed(long.as_bytes()).unwrap();
         let graph = parser.finish().unwrap();

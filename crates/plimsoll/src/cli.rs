@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_daemon::GrowthLimit;
@@ -41,6 +42,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Read heap dumps: what is in them, what changed, what grows, who holds it.
     Heap(HeapArgs),
+    /// Tell a leak from noise in recorded series.
+    Detect(DetectArgs),
 }
 
 /// What `run` and `attach` share.

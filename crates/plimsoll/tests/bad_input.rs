@@ -388,7 +388,7 @@ fn dumps_that_are_none_are_refused_with_the_place() {
     for (name, text, place) in [
         ("empty", "", "empty file"),
         ("foreign", "PK\u{3}\u{4} not a heap", "not a V8 heap snapshot"),
-        ("truncated", truncated, "byte "),
+        ("truncated", truncated, "80 bytes"),
         ("other", "{\"a\":1}", "byte "),
     ] {
         let file = watch.folder().write(&format!("{name}.heapsnapshot"), text);

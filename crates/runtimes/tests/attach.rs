@@ -207,6 +207,22 @@ fn a_port_held_by_another_node_is_said_and_never_confused() {
 }
 
 #[test]
+fn a_held_port_is_said_long_before_the_deadline() {
+    let blocker = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = blocker.local_addr().unwrap().port();
+    let worker = Worker::start("worker.js", BEAT, &[&format!("--inspect-port={port}")]);
+    let started = Instant::now();
+    let (attached, _) = worker.attach(LONG);
+    let error = attached.unwrap_err();
+    let own = std::process::id();
+    assert!(
+        matches!(&error, AttachError::PortTaken { holder: Some(holder), .. } if holder.pid == own),
+        "{error}"
+    );
+    assert!(started.elapsed() < LONG / 2, "{:?}", started.elapsed());
+}
+
+#[test]
 fn a_port_that_becomes_free_in_time_is_used() {
     let blocker = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = blocker.local_addr().unwrap().port();

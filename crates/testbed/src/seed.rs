@@ -1,21 +1,23 @@
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the differences between two runs of a test come from.
 ///
-/// Taken from `PLIMSOLL_TEST_SEED` where that is set, else from the clock.
+/// Taken from `PLIMSOLL_TEST_SEED` where that is set, else from the clock; one for all tests of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seed(pub u64);
 
 impl Seed {
     /// The seed of this run.
     pub fn of_this_run() -> Seed {
-        let given = std::env::var("PLIMSOLL_TEST_SEED")
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        Seed(given.unwrap_or_else(|| {
+        static SEED: OnceLock<Seed> = OnceLock::new();
+        *SEED.get_or_init(|| {
+            let given = std::env::var("PLIMSOLL_TEST_SEED")
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            now.as_millis() as u64 % 1_000_000_000
-        }))
+            Seed(given.unwrap_or(now.as_millis() as u64 % 1_000_000_000))
+        })
     }
 
     /// A generator of its own for the part of a test called `name`, whatever other parts draw.

@@ -11,9 +11,10 @@ use crate::retaining::{BitSet, RetainingEdges};
 const NONE: u32 = u32::MAX;
 
 /// Immediate dominators by node; that of the root is the root. `edges` are those outside the tree.
-pub(crate) fn immediate_dominators(graph: &Graph, edges: &RetainingEdges, walk: &Walk) -> Vec<u32> {
+pub(crate) fn immediate_dominators(graph: &Graph, edges: &RetainingEdges, walk: &mut Walk) -> Vec<u32> {
     let sources = Sources::of(graph, edges, walk);
     let tree = by_number(&sources, walk);
+    drop(sources);
     let mut immediate = vec![0u32; walk.order.len()];
     for (node, dominator) in walk.order.iter().zip(&tree) {
         immediate[*node as usize] = walk.order[*dominator as usize];
@@ -29,27 +30,29 @@ struct Sources {
 }
 
 impl Sources {
-    fn of(graph: &Graph, edges: &RetainingEdges, walk: &Walk) -> Self {
+    fn of(graph: &Graph, edges: &RetainingEdges, walk: &mut Walk) -> Self {
         let mut number = vec![0u32; walk.order.len()];
         for (at, node) in walk.order.iter().enumerate() {
             number[*node as usize] = at as u32;
         }
         // Sums to the end of each part, which the filling walks down to its start.
-        let mut first = Vec::with_capacity(walk.order.len() + 1);
+        let mut first = std::mem::take(&mut walk.other_edges);
         let mut total = 0;
-        for count in &walk.other_edges {
-            total += count;
-            first.push(total);
+        for count in &mut first {
+            total += *count;
+            *count = total;
         }
-        first.push(total);
         let mut numbers = vec![0u32; total as usize];
-        for node in 0..graph.node_count() {
-            for edge in graph.edge_range(NodeIndex(node)).filter(|edge| edges.has(*edge)) {
-                let slot = &mut first[graph.edge_targets[edge as usize] as usize];
-                *slot -= 1;
-                numbers[*slot as usize] = number[node as usize];
-            }
-        }
+        // Writes go all over the place and cost the most: each core takes the targets of one half.
+        let half = first.partition_point(|end| *end < total / 2);
+        let cut = if half == 0 { 0 } else { first[half - 1] };
+        let (low, high) = first.split_at_mut(half);
+        let (low_numbers, high_numbers) = numbers.split_at_mut(cut as usize);
+        std::thread::scope(|scope| {
+            scope.spawn(|| fill(graph, edges, &number, 0, low, 0, low_numbers));
+            fill(graph, edges, &number, half as u32, high, cut, high_numbers);
+        });
+        first.push(total);
         Self { first, numbers }
     }
 
@@ -58,13 +61,37 @@ impl Sources {
     }
 }
 
+/// Puts the sources of the targets from `from_target` on, whose ends are `ends`, into `numbers`, the
+/// first of which is number `offset` of all.
+fn fill(
+    graph: &Graph,
+    edges: &RetainingEdges,
+    number: &[u32],
+    from_target: u32,
+    ends: &mut [u32],
+    offset: u32,
+    numbers: &mut [u32],
+) {
+    for node in 0..graph.node_count() {
+        for edge in graph.edge_range(NodeIndex(node)).filter(|edge| edges.has(*edge)) {
+            let target = graph.edge_targets[edge as usize].wrapping_sub(from_target) as usize;
+            if let Some(end) = ends.get_mut(target) {
+                *end -= 1;
+                numbers[(*end - offset) as usize] = number[node as usize];
+            }
+        }
+    }
+}
+
 /// A node of the forest; together, as they are used together.
 #[derive(Clone, Copy)]
 struct Link {
     /// Tree parent, shortened by path compression once the node is linked.
     ancestor: u32,
-    /// The node with the least semidominator on the compressed path, and that semidominator.
+    /// The node with the least semidominator on the compressed path. Before the node is linked, the
+    /// start of a list, chained by `dominator`, of nodes whose semidominator it is.
     label: u32,
+    /// The semidominator of `label`.
     label_semi: u32,
 }
 
@@ -109,38 +136,44 @@ impl Forest {
 }
 
 /// Immediate dominators, all in walk numbers; that of number 0 is 0.
-fn by_number(sources: &Sources, walk: &Walk) -> Vec<u32> {
+fn by_number(sources: &Sources, walk: &mut Walk) -> Vec<u32> {
     let nodes = walk.order.len() as u32;
-    let unlinked = |(at, parent): (usize, &u32)| Link {
-        ancestor: *parent,
-        label: at as u32,
-        label_semi: at as u32,
+    let unlinked = |parent: u32| Link {
+        ancestor: parent,
+        label: NONE,
+        label_semi: NONE,
     };
-    let links = walk.parent.iter().enumerate().map(unlinked).collect();
+    let links = std::mem::take(&mut walk.parent)
+        .into_iter()
+        .map(unlinked)
+        .collect();
     let mut forest = Forest {
         links,
         linked_from: nodes,
         path: Vec::new(),
     };
-    // `bucket[s]` starts a list, chained by `dominator`, of nodes whose semidominator is `s`.
-    let mut bucket = vec![NONE; nodes as usize];
     let mut dominator = vec![0u32; nodes as usize];
     // Nodes whose dominator is that of another, known only at the end.
     let mut deferred = BitSet::with_len(nodes as usize);
     for at in (1..nodes).rev() {
-        let parent = walk.parent[at as usize];
+        let parent = forest.links[at as usize].ancestor;
         let mut semi = parent;
         for source in sources.into(walk.order[at as usize]) {
             semi = semi.min(forest.best(*source).1);
         }
-        forest.links[at as usize].label_semi = semi;
+        // Its own list is empty by now: all that lies below it is done.
+        forest.links[at as usize] = Link {
+            ancestor: parent,
+            label: at,
+            label_semi: semi,
+        };
         dominator[at as usize] = if semi == parent {
             parent
         } else {
-            std::mem::replace(&mut bucket[semi as usize], at)
+            std::mem::replace(&mut forest.links[semi as usize].label, at)
         };
         forest.linked_from = at;
-        let mut member = std::mem::replace(&mut bucket[parent as usize], NONE);
+        let mut member = std::mem::replace(&mut forest.links[parent as usize].label, NONE);
         while member != NONE {
             let (best, best_semi) = forest.best(member);
             let is_earlier = best_semi < parent;

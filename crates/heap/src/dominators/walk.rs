@@ -31,10 +31,10 @@ impl Walk {
                 weakly_held: 0,
             },
         };
-        steps.from(0);
+        steps.walk_from(0);
         let reached = steps.walk.order.len();
         if reached < nodes {
-            steps.from_weakly_held();
+            steps.add_weakly_held();
         }
         let mut walk = steps.walk;
         walk.weakly_held = (nodes - reached) as u32;
@@ -52,7 +52,7 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn from(&mut self, start: u32) {
+    fn walk_from(&mut self, start: u32) {
         self.discover(start, 0);
         while let Some((number, edge, end)) = self.stack.last_mut() {
             let (from, at) = (*number, *edge);
@@ -85,12 +85,12 @@ impl Steps<'_> {
 
     /// Below the root hang heads of what is left (nothing left retains them), then whatever only
     /// cycles retain.
-    fn from_weakly_held(&mut self) {
+    fn add_weakly_held(&mut self) {
         let headed = self.headed();
         for only_heads in [true, false] {
             for node in 0..self.graph.node_count() {
-                if !self.seen.contains(node) && !(only_heads && headed.contains(node)) {
-                    self.from(node);
+                if !(self.seen.contains(node) || only_heads && headed.contains(node)) {
+                    self.walk_from(node);
                 }
             }
         }

@@ -7,6 +7,7 @@ use super::{Fault, ParseError};
 use crate::column::{Column, Texts};
 use crate::detached::detached_nodes;
 use crate::graph::{EdgeKind, Graph, Location, NodeKind};
+use crate::retaining::BitSet;
 
 /// The sections that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,30 @@ impl Columns {
         };
         self.locations.push((node, location));
         Ok(())
+    }
+
+    /// The texts that name types or say which edges hold; `None` as long as nodes or edges are missing.
+    pub(crate) fn type_texts(&self) -> Option<BitSet> {
+        if self.seen != [true; 2] {
+            return None;
+        }
+        let largest = self.nodes.largest_text.max(self.edges.largest_text) as usize;
+        // A claim of the dump's that it has not made good yet: no memory on its word alone.
+        if largest > self.nodes.kinds.len() + self.edges.kinds.len() {
+            return None;
+        }
+        let mut texts = BitSet::with_len(largest + 1);
+        for (kind, name) in self.nodes.kinds.iter().zip(&self.nodes.names) {
+            if matches!(kind, NodeKind::Object | NodeKind::Native | NodeKind::Synthetic) {
+                texts.insert(*name);
+            }
+        }
+        for (kind, name) in self.edges.kinds.iter().zip(&self.edges.names) {
+            if *kind == EdgeKind::Internal {
+                texts.insert(*name);
+            }
+        }
+        Some(texts)
     }
 
     /// Checks that the sections agree and hands out the graph.

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use crate::column::Texts;
+use crate::retaining::BitSet;
 
 #[derive(Debug)]
 pub(crate) struct Strings {
@@ -9,6 +10,10 @@ pub(crate) struct Strings {
     /// The text in hand, when it did not fit into one piece or has escapes; never above `limit`.
     pending: Vec<u8>,
     limit: usize,
+    /// Texts that are wanted; `None` if all are.
+    wanted: Option<BitSet>,
+    /// Whether the text in hand is.
+    is_wanted: bool,
     /// A high surrogate that waits for its low one.
     high: Option<u16>,
     state: State,
@@ -32,9 +37,16 @@ impl Strings {
             texts: Texts::default(),
             pending: Vec::new(),
             limit,
+            wanted: None,
+            is_wanted: true,
             high: None,
             state: State::First,
         }
+    }
+
+    /// Keeps only these texts from now on; the others become empty.
+    pub(crate) fn want(&mut self, texts: Option<BitSet>) {
+        self.wanted = texts;
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -55,7 +67,7 @@ impl Strings {
                 .escape(byte)
                 .ok_or_else(|| Fault::new(0, "an escape that JSON knows"))?,
             State::Unicode(seen, value) => self.unicode(seen, value, byte)?,
-            State::First | State::Value if byte == b'"' => State::Inside,
+            State::First | State::Value if byte == b'"' => self.open(),
             State::Comma if byte == b',' => State::Value,
             State::First | State::Comma if byte == b']' => State::Complete,
             same if byte.is_ascii_whitespace() => same,
@@ -63,6 +75,12 @@ impl Strings {
             _ => return Err(Fault::new(0, "`,` or `]`")),
         };
         Ok(1)
+    }
+
+    fn open(&mut self) -> State {
+        let next = self.texts.len();
+        self.is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.has(next));
+        State::Inside
     }
 
     /// Plain text up to a quote or a backslash.
@@ -87,7 +105,9 @@ impl Strings {
 
     fn close(&mut self, tail: &[u8]) {
         self.settle_high();
-        if self.pending.is_empty() {
+        if !self.is_wanted {
+            self.texts.push("");
+        } else if self.pending.is_empty() {
             Self::push(&mut self.texts, &tail[..tail.len().min(self.limit)]);
         } else {
             self.keep(tail);
@@ -107,6 +127,9 @@ impl Strings {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        if !self.is_wanted {
+            return;
+        }
         let room = self.limit.saturating_sub(self.pending.len());
         self.pending.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
@@ -165,6 +188,9 @@ impl Strings {
     }
 
     fn keep_whole(&mut self, letter: char) {
+        if !self.is_wanted {
+            return;
+        }
         if self.pending.len() + letter.len_utf8() <= self.limit {
             self.keep(letter.encode_utf8(&mut [0; 4]).as_bytes());
         } else {

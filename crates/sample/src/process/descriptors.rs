@@ -16,9 +16,9 @@ use crate::error::Reason;
 /// Names listed at most: far above what a sound worker opens, in 256 KiB.
 const LISTED_MAX: usize = 65_536;
 
-/// Links read at most per look: about 1 µs each, so one look stays near 2 ms
+/// Links read at most per look: about 2 µs each, so one look stays near 2 ms
 /// (`benches/outside_view`). Pinned by `more_than_the_bound_is_spread_and_counted`.
-const EXAMINED_MAX: usize = 2048;
+const EXAMINED_MAX: usize = 1024;
 
 /// Open descriptors by kind. Kinds are counted over those that were looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

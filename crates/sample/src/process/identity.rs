@@ -53,12 +53,13 @@ impl Identity {
     }
 }
 
-/// Arguments end with a NUL each. A process that writes its own title leaves one string.
+/// Arguments end with a NUL each. A process that writes its own title leaves one string, and NULs
+/// where the rest of its arguments were.
 fn parse_arguments(content: &[u8]) -> Vec<String> {
-    let content = content.strip_suffix(b"\0").unwrap_or(content);
-    if content.is_empty() {
+    let Some(last) = content.iter().rposition(|byte| *byte != 0) else {
         return Vec::new();
-    }
+    };
+    let content = &content[..=last];
     content
         .split(|byte| *byte == 0)
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
@@ -75,7 +76,7 @@ mod tests {
             (&b""[..], &[][..]),
             (b"node\0", &["node"]),
             (b"node\0\0-x\0", &["node", "", "-x"]),
-            (b"nginx: worker", &["nginx: worker"]),
+            (b"npm run worker\0\0\0\0", &["npm run worker"]),
         ] {
             assert_eq!(parse_arguments(content), expected);
         }

@@ -1,12 +1,15 @@
 use std::path::Path;
 
 use anyhow::Result;
+use plimsoll_attribute::Input;
+use plimsoll_daemon::FileSources;
 use plimsoll_heap::v8::Options;
-use plimsoll_heap::{Census, TypeChange, compare};
-use plimsoll_model::HumanBytes;
+use plimsoll_heap::{Census, GrowthStudy, Point, TypeChange, compare};
+use plimsoll_model::{HumanBytes, Suspect};
 use serde_json::json;
 
 use super::input;
+use super::suspects::{self, PerJob};
 use super::table::{Table, grouped, signed};
 use super::{DiffArgs, to_json};
 
@@ -14,23 +17,34 @@ use super::{DiffArgs, to_json};
 const ROWS: usize = 30;
 
 pub fn answer(args: &DiffArgs) -> Result<String> {
+    let mut study = GrowthStudy::new(None);
     // One after the other: the graph of the first is gone before the second is read.
-    let before = census(&args.before)?;
-    let after = census(&args.after)?;
+    let before = census(&args.before, &mut study, 0)?;
+    study.make_room();
+    let after = census(&args.after, &mut study, 1)?;
     let changes = compare(&before, &after);
-    if args.output.json {
-        as_json(&changes, args.output.limit)
-    } else {
-        Ok(as_text(&changes, args))
+    drop((before, after));
+    let suspects = plimsoll_attribute::attribute(&Input::of_dumps(&study.finish(&FileSources)));
+    match args.output.json {
+        true => as_json(&changes, &suspects, args.output.limit),
+        false => Ok(as_text(&changes, &suspects, args)),
     }
 }
 
-fn census(path: &Path) -> Result<Census> {
-    let dump = input::read(path, Options::names_only())?;
-    Ok(Census::of(&dump.graph, &dump.types, &dump.dominators))
+fn census(path: &Path, study: &mut GrowthStudy, jobs: u64) -> Result<Census> {
+    let dump = input::read(path, Options::default())?;
+    let census = Census::of(&dump.graph, &dump.types, &dump.dominators);
+    let label = path.display().to_string();
+    let point = Point {
+        label,
+        jobs,
+        ..Point::default()
+    };
+    study.add_weighed(point, dump.graph, dump.dominators);
+    Ok(census)
 }
 
-fn as_json(changes: &[TypeChange], limit: Option<usize>) -> Result<String> {
+fn as_json(changes: &[TypeChange], suspects: &[Suspect], limit: Option<usize>) -> Result<String> {
     let types = changes.iter().take(limit.unwrap_or(usize::MAX)).map(|change| {
         json!({
             "type": change.type_name,
@@ -43,14 +57,21 @@ fn as_json(changes: &[TypeChange], limit: Option<usize>) -> Result<String> {
             "retained_delta_bytes": change.retained_delta_bytes,
         })
     });
+    // How many jobs lie between the dumps is not known, so neither are rates.
+    let without_rates = |suspect: &Suspect| Suspect {
+        count_per_job: None,
+        bytes_per_job: None,
+        ..suspect.clone()
+    };
+    let suspects: Vec<Suspect> = suspects.iter().map(without_rates).collect();
     to_json(&json!({
         "schema": "plimsoll.heap-diff/1",
         "types": types.collect::<Vec<_>>(),
-        "suspects": [],
+        "suspects": suspects,
     }))
 }
 
-fn as_text(changes: &[TypeChange], args: &DiffArgs) -> String {
+fn as_text(changes: &[TypeChange], suspects: &[Suspect], args: &DiffArgs) -> String {
     let mut table = Table::new(&["type", "new", "deleted", "count", "self", "retained"]);
     let rows = args.output.limit.unwrap_or(ROWS);
     for change in changes.iter().take(rows) {
@@ -73,12 +94,13 @@ fn as_text(changes: &[TypeChange], args: &DiffArgs) -> String {
         String::new()
     };
     format!(
-        "From `{}` to `{}`: {} in {} types\n\n{}{rest}",
+        "From `{}` to `{}`: {} in {} types\n\n{}{rest}{}",
         args.before.display(),
         args.after.display(),
         signed_bytes(all),
         grouped(changes.len() as u64),
         table.render(),
+        suspects::as_text(suspects, PerJob::Unknown),
     )
 }
 

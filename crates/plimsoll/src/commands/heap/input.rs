@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plimsoll_heap::v8::{Options, ParseError, Parser};
-use plimsoll_heap::{Dominators, Graph, Types};
+use plimsoll_heap::{Dominators, Graph, RetainingEdges, Types};
 
 const SUPPORTED: &str =
     "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
@@ -26,20 +26,41 @@ pub struct Dump {
 
 /// Reads a dump and computes dominators; `-` is standard input.
 pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
+    let graph = read_graph(path, options)?;
+    let edges = RetainingEdges::of(&graph);
+    Ok(weigh(graph, edges, path))
+}
+
+/// The same for questions about nodes alone: names of types are kept, labels of edges are not.
+pub fn read_nodes(path: &Path) -> anyhow::Result<Dump> {
+    let mut graph = read_graph(path, Options::names_only())?;
+    let edges = RetainingEdges::of(&graph);
+    graph.forget_labels();
+    Ok(weigh(graph, edges, path))
+}
+
+fn weigh(graph: Graph, edges: RetainingEdges, path: &Path) -> Dump {
     let progress = Progress::of(path);
-    let graph = read_graph(path, options, &progress)?;
     progress.phase("computing retained sizes");
+    let dominators = Dominators::over(&graph, edges);
     let types = Types::of(&graph);
-    let dominators = Dominators::of(&graph);
     progress.clear();
-    Ok(Dump {
+    Dump {
         graph,
         types,
         dominators,
-    })
+    }
 }
 
-fn read_graph(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
+/// Reads a dump; `-` is standard input.
+pub fn read_graph(path: &Path, options: Options) -> anyhow::Result<Graph> {
+    let progress = Progress::of(path);
+    let graph = read_with(path, options, &progress);
+    progress.clear();
+    graph
+}
+
+fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
     let name = path.display();
     progress.phase("reading");
     let mut source = open(path).with_context(|| format!("cannot open `{name}`"))?;

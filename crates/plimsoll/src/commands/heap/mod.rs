@@ -1,9 +1,12 @@
 //! `plimsoll heap`: questions about heap dumps, answered on stdout.
 
 mod diff;
+mod growth;
 mod input;
+mod query;
 mod retainers;
 mod summary;
+mod suspects;
 mod table;
 
 use std::io::Write;
@@ -18,6 +21,8 @@ use clap::{Args, Subcommand};
 Examples:
   plimsoll heap summary worker.heapsnapshot
   plimsoll heap diff before.heapsnapshot after.heapsnapshot
+  plimsoll heap growth a.heapsnapshot@100 b.heapsnapshot@550 c.heapsnapshot@1000
+  plimsoll heap query worker.heapsnapshot 'type = \"Array\" and retained > 10MB limit 5'
   plimsoll heap retainers --type Job worker.heapsnapshot.gz")]
 pub struct HeapArgs {
     /// What to ask
@@ -32,6 +37,10 @@ pub enum Question {
     Summary(SummaryArgs),
     /// What came and what went between two dumps of one process.
     Diff(DiffArgs),
+    /// What grows with jobs over two or more dumps of one process, and who holds it.
+    Growth(GrowthArgs),
+    /// Objects that match, such as 'type = "Array" and retained > 10MB order by retained desc limit 20'.
+    Query(QueryArgs),
     /// Who holds an object, or the largest objects of a type.
     Retainers(RetainersArgs),
 }
@@ -61,6 +70,20 @@ pub struct DiffArgs {
     pub output: OutputArgs,
 }
 
+/// Options of `heap growth`.
+#[derive(Debug, Args)]
+pub struct GrowthArgs {
+    /// Dumps with the jobs done by then, in order
+    #[arg(value_name = "FILE@JOBS", required = true)]
+    pub dumps: Vec<String>,
+    /// Exit with 1 if anything grows in proportion to jobs, 3 if that cannot be told
+    #[arg(long)]
+    pub fail_on_growth: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub output: OutputArgs,
+}
+
 /// Options of `heap retainers`.
 #[derive(Debug, Args)]
 pub struct RetainersArgs {
@@ -83,6 +106,23 @@ pub struct RetainersArgs {
     pub output: OutputArgs,
 }
 
+/// Options of `heap query`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Fields: type, name, id, self, retained, edges. Comparisons: = != < <= > >=, ~ (contains); and, or, not, ( ).
+Then: order by FIELD [asc|desc], limit N.")]
+pub struct QueryArgs {
+    /// The dump; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to look for
+    #[arg(value_name = "QUERY")]
+    pub query: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// How answers are given.
 #[derive(Debug, Args)]
 pub struct OutputArgs {
@@ -99,13 +139,15 @@ pub struct OutputArgs {
 /// # Errors
 /// If a dump cannot be read or the answer not be written: the caller exits with 2.
 pub fn run(args: &HeapArgs) -> anyhow::Result<ExitCode> {
-    let answer = match &args.question {
-        Question::Summary(args) => summary::answer(args),
-        Question::Diff(args) => diff::answer(args),
-        Question::Retainers(args) => retainers::answer(args),
-    }?;
+    let (answer, code) = match &args.question {
+        Question::Summary(args) => (summary::answer(args)?, ExitCode::SUCCESS),
+        Question::Diff(args) => (diff::answer(args)?, ExitCode::SUCCESS),
+        Question::Growth(args) => growth::answer(args)?,
+        Question::Query(args) => (query::answer(args)?, ExitCode::SUCCESS),
+        Question::Retainers(args) => (retainers::answer(args)?, ExitCode::SUCCESS),
+    };
     print(&answer)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn print(answer: &str) -> anyhow::Result<()> {

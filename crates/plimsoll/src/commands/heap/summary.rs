@@ -1,6 +1,5 @@
 use anyhow::Result;
 use plimsoll_heap::Summary;
-use plimsoll_heap::v8::Options;
 use plimsoll_model::HumanBytes;
 use serde_json::json;
 
@@ -12,8 +11,7 @@ use super::{SummaryArgs, to_json};
 const ROWS: usize = 30;
 
 pub fn answer(args: &SummaryArgs) -> Result<String> {
-    // Only names matter here: type names and labels are short.
-    let dump = input::read(&args.file, Options::names_only())?;
+    let dump = input::read_nodes(&args.file)?;
     let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
     if args.output.json {
         as_json(&summary, args.output.limit)

@@ -33,6 +33,10 @@ const POLL: Duration = Duration::from_millis(10);
 /// the middle of starting up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long to wait for a port that another process holds: another attach is done with it within a
+/// second, a debugger stays. Pinned by `a_held_port_is_said_long_before_the_deadline`.
+const PORT_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Time for the inspector to close after all is done, deadline or not. A worker that is busy longer
 /// closes it when it gets to it.
 const CLOSING_TIME: Duration = Duration::from_secs(2);
@@ -115,20 +119,20 @@ fn first_inspector<'a>(
 
 /// Waits until the port is free and the process ready, then signals it.
 fn open_inspector(target: &Target, deadline: Instant) -> Result<(), AttachError> {
+    let until_free = deadline.min(Instant::now() + PORT_PATIENCE);
     loop {
         let taken = listeners::is_taken(target.pid, target.inspect_port);
         if !taken && target.catches_signal() {
             return target.signal();
         }
         target.still_runs()?;
-        if Instant::now() >= deadline {
-            return Err(if taken {
-                port_taken(target)
-            } else {
-                AttachError::SignalNotCaught { pid: target.pid }
-            });
+        match taken {
+            true if Instant::now() >= until_free => return Err(port_taken(target)),
+            false if Instant::now() >= deadline => {
+                return Err(AttachError::SignalNotCaught { pid: target.pid });
+            }
+            _ => sleep(POLL),
         }
-        sleep(POLL);
     }
 }
 

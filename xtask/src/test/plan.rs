@@ -1,0 +1,145 @@
+//! What is run, in which order: cheap and telling things first.
+
+use std::{fs, path::Path};
+
+use anyhow::Context;
+
+use super::{Extent, needs::Need};
+
+/// End-to-end tests that run workers for minutes. Tests that are not named here are fast.
+const SLOW: &[(&str, &str, &[Need])] = &[
+    ("wrappers", "slow: wrappers", &[Need::Node, Need::Npm]),
+    ("attach", "slow: attach", &[Need::Node]),
+    ("bullmq", "slow: bullmq", &[Need::Node, Need::Npm, Need::Redis]),
+    ("fixtures", "slow: fixtures", &[Need::Node, Need::Npm]),
+    ("zoo", "slow: zoo", &[Need::Node, Need::Npm]),
+];
+
+/// One command, or the tidy checks if it is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub name: &'static str,
+    pub command: Vec<String>,
+    pub needs: &'static [Need],
+}
+
+/// The steps of `extent`.
+pub fn steps(root: &Path, extent: Extent) -> anyhow::Result<Vec<Step>> {
+    let end_to_end = names_in(&root.join("crates/plimsoll/tests"), ".rs")?;
+    let agent_tests = names_in(&root.join("agents/node/test"), ".test.cjs")?;
+    Ok(plan(extent, &end_to_end, &agent_tests))
+}
+
+fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<Step> {
+    let mut steps = vec![
+        step("format", "cargo fmt --all --check -- -l", &[]),
+        step("tidy", "", &[]),
+        step(
+            "lints",
+            "cargo clippy --workspace --all-targets --quiet -- -D warnings",
+            &[],
+        ),
+        step(
+            "unit and crate tests",
+            "cargo test --workspace --exclude plimsoll --no-fail-fast",
+            &[Need::Node],
+        ),
+        binary_tests(end_to_end),
+        agent_step(agent_tests),
+    ];
+    if extent == Extent::All {
+        let present = SLOW
+            .iter()
+            .filter(|(test, ..)| end_to_end.iter().any(|name| name == test));
+        steps.extend(
+            present.map(|(test, name, needs)| {
+                step(name, &format!("cargo test -p plimsoll --test {test}"), needs)
+            }),
+        );
+    }
+    steps
+}
+
+fn step(name: &'static str, command: &str, needs: &'static [Need]) -> Step {
+    Step {
+        name,
+        command: command.split_whitespace().map(str::to_owned).collect(),
+        needs,
+    }
+}
+
+/// The binary's own tests without the slow ones.
+fn binary_tests(end_to_end: &[String]) -> Step {
+    let mut run = step(
+        "binary",
+        "cargo test -p plimsoll --no-fail-fast --bins",
+        &[Need::Node],
+    );
+    for name in end_to_end
+        .iter()
+        .filter(|name| !SLOW.iter().any(|(slow, ..)| slow == name))
+    {
+        run.command.extend(["--test".to_owned(), name.clone()]);
+    }
+    run
+}
+
+/// Files are named one by one: what a folder means to `node --test` changed between versions.
+fn agent_step(agent_tests: &[String]) -> Step {
+    let mut run = step("node agent", "node --test", &[Need::Node, Need::Npm]);
+    run.command.extend(
+        agent_tests
+            .iter()
+            .map(|name| format!("agents/node/test/{name}.test.cjs")),
+    );
+    run
+}
+
+/// Names of the files in `folder` that end with `ending`, without it.
+fn names_in(folder: &Path, ending: &str) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list `{}`", folder.display()))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(ending).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_tests_come_last_or_not_at_all() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (end_to_end, agent) = (
+            names(&["bad_input", "bullmq", "fixtures", "new_one"]),
+            names(&["jobs"]),
+        );
+        let fast = plan(Extent::Fast, &end_to_end, &agent);
+        let all = plan(Extent::All, &end_to_end, &agent);
+        assert_eq!(all[..fast.len()], fast[..]);
+        let slow: Vec<_> = all[fast.len()..]
+            .iter()
+            .map(|step| step.command.join(" "))
+            .collect();
+        assert_eq!(
+            slow,
+            [
+                "cargo test -p plimsoll --test bullmq",
+                "cargo test -p plimsoll --test fixtures"
+            ]
+        );
+        let binary = fast.iter().find(|step| step.name == "binary").unwrap();
+        assert_eq!(
+            binary.command.join(" "),
+            "cargo test -p plimsoll --no-fail-fast --bins --test bad_input --test new_one"
+        );
+        let agent = fast.iter().find(|step| step.name == "node agent").unwrap();
+        assert_eq!(
+            agent.command.join(" "),
+            "node --test agents/node/test/jobs.test.cjs"
+        );
+    }
+}
