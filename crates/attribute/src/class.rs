@@ -369,6 +369,5 @@ mod tests {
             base: None,
         };
         assert_eq!(crate::attribute(&input), []);
-        assert_eq!(crate::corroborate(&growth), crate::ObjectEvidence::default());
     }
 }

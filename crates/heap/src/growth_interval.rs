@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::growth_anatomy::{Anatomy, NONE};
 use crate::growth_group::group_children;
-use crate::growth_reduce::{Flock, Reduced, flocks, hash_of, is_container};
+use crate::growth_reduce::{Flock, Reduced, flocks, hash_of, is_container, stores};
 use crate::growth_weight::is_backing;
 use crate::{NodeIndex, NodeKind};
 
@@ -19,8 +19,6 @@ const ANCHORS: usize = 512;
 const FINDINGS: usize = 1024;
 /// Anchors that grew less than this are noise of the runtime (a resized table, one more symbol).
 const ANCHOR_BYTES: i64 = 64;
-/// A store that grew by less than this was enlarged for a few more members.
-const STORE_BYTES: i64 = 1024;
 /// Dominators that go into a shape.
 const SHAPE_DEPTH: usize = 12;
 
@@ -108,7 +106,7 @@ impl Interval {
             let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
             findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
-        findings.extend(stores_of_values(&later, &own, &children));
+        findings.extend(stores_of_values(&later, &children));
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
@@ -122,31 +120,25 @@ impl Interval {
 
 /// Collections whose store grew without new objects in it: numbers are no nodes. Every eight bytes of
 /// a store hold one.
-fn stores_of_values(
-    later: &Later<'_>,
-    own: &HashMap<u32, i64>,
-    children: &HashMap<u32, Vec<u32>>,
-) -> Vec<Finding> {
+fn stores_of_values(later: &Later<'_>, children: &HashMap<u32, Vec<u32>>) -> Vec<Finding> {
     let anatomy = later.anatomy;
-    let fresh = |owner: &u32| -> u64 {
-        children.get(owner).map_or(0, |tops| {
-            tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum()
-        })
-    };
-    let grown = own.iter().filter(|(owner, bytes)| {
-        let kind = anatomy.graph.kind(NodeIndex(**owner));
-        **bytes >= STORE_BYTES && fresh(owner) == 0 && matches!(kind, NodeKind::Object | NodeKind::Closure)
-    });
-    let mut findings: Vec<Finding> = grown
+    let id = |owner: u32| anatomy.graph.id(NodeIndex(owner));
+    let old_without_news = |owner: &u32| later.old[*owner as usize] && !children.contains_key(owner);
+    let grown = stores(anatomy)
+        .into_iter()
+        .filter(|(owner, _)| old_without_news(owner));
+    let gains = grown.map(|(owner, now)| (owner, now.saturating_sub(later.earlier.store_bytes(id(owner)))));
+    let mut findings: Vec<Finding> = gains
+        .filter(|(_, bytes)| *bytes > 0)
         .map(|(owner, bytes)| Finding {
-            owner: *owner,
-            owner_id: anatomy.graph.id(NodeIndex(*owner)),
+            owner,
+            owner_id: id(owner),
             place: Place::Members,
-            bytes: *bytes as f64,
-            count: *bytes as f64 / 8.0,
+            bytes: bytes as f64,
+            count: bytes as f64 / 8.0,
             arrived: 0.0,
             left: 0.0,
-            shape: shape(anatomy, *owner),
+            shape: shape(anatomy, owner),
             samples: Vec::new(),
         })
         .collect();
