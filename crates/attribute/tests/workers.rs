@@ -33,11 +33,13 @@ fn check(file: &str, holder: &str, pattern: Pattern) {
     for seed in harness::seeds() {
         let case = Case::new(file, seed);
         let (suspects, steady) = suspects(&case, seed);
-        let first = suspects.first().unwrap_or_else(|| panic!("{file}: no suspect"));
+        let first = suspects
+            .first()
+            .unwrap_or_else(|| panic!("{file}: no suspect with seed {seed}"));
         let name = first.holder.clone().unwrap_or_default();
         assert!(
             name.contains(&case.renamed(holder)),
-            "{file}: holder `{name}`, wanted `{}`",
+            "{file}, seed {seed}: holder `{name}`, wanted `{}`",
             case.renamed(holder)
         );
         assert_eq!(first.pattern, pattern, "{file}: {}", first.explanation);

@@ -5,7 +5,7 @@
 //! retained size less that of the old objects below it, so churn cancels out and ancestors of the
 //! point of growth show nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::growth_anatomy::{Anatomy, NONE};
 use crate::growth_group::group_children;
@@ -106,7 +106,8 @@ impl Interval {
             let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
             findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
-        findings.extend(stores_of_values(&later, &children));
+        let values = stores_of_values(&later, &findings);
+        findings.extend(values);
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
@@ -120,10 +121,11 @@ impl Interval {
 
 /// Collections whose store grew without new objects in it: numbers are no nodes. Every eight bytes of
 /// a store hold one.
-fn stores_of_values(later: &Later<'_>, children: &HashMap<u32, Vec<u32>>) -> Vec<Finding> {
+fn stores_of_values(later: &Later<'_>, findings: &[Finding]) -> Vec<Finding> {
     let anatomy = later.anatomy;
     let id = |owner: u32| anatomy.graph.id(NodeIndex(owner));
-    let old_without_news = |owner: &u32| later.old[*owner as usize] && !children.contains_key(owner);
+    let known: HashSet<u32> = findings.iter().map(|finding| finding.owner).collect();
+    let old_without_news = |owner: &u32| later.old[*owner as usize] && !known.contains(owner);
     let grown = stores(anatomy)
         .into_iter()
         .filter(|(owner, _)| old_without_news(owner));
