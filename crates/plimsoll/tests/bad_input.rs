@@ -389,7 +389,7 @@ fn dumps_that_are_none_are_refused_with_the_place() {
         ("empty", "", "empty file"),
         ("foreign", "PK\u{3}\u{4} not a heap", "not a V8 heap snapshot"),
         ("truncated", truncated, "80 bytes"),
-        ("other", "{\"a\":1}", "byte "),
+        ("other", "{\"a\":1}", "not a V8 heap snapshot"),
     ] {
         let file = watch.folder().write(&format!("{name}.heapsnapshot"), text);
         let finished = Launch::new(PLIMSOLL)
