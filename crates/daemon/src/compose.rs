@@ -33,23 +33,23 @@ pub fn compose(
     command: &[String],
     options: &Options,
     folder: &Folder,
-    record: Record,
+    record: &Record,
     judged: Judged,
     study: Study,
 ) -> Outcome {
     let isolate = judged.isolate.and_then(|id| record.isolates.get(&id));
-    let job_classes = named_by_objects(job_classes(&record, &judged.assessment.classes), &study);
+    let job_classes = named_by_objects(job_classes(record, &judged.assessment.classes), &study);
     let report = Report {
-        worker: worker(command, options, &record, isolate),
-        window: window(&record, isolate),
+        worker: worker(command, options, record, isolate),
+        window: window(record, isolate),
         verdict: study.verdict,
         job_classes,
         suspects: study.suspects,
-        spikes: spikes(&record),
-        evidence: evidence(&record, folder),
-        cost: cost(&record),
+        spikes: spikes(record),
+        evidence: evidence(record, folder),
+        cost: cost(record),
     };
-    let series = series(&record, isolate);
+    let series = series(record, isolate);
     let flame = isolate
         .and_then(|isolate| isolate.profile.as_ref())
         .map_or_else(Vec::new, |p| stacks(&p.stacks));
@@ -57,9 +57,9 @@ pub fn compose(
         report,
         series,
         flame,
-        notes(&record, &study.notes),
+        notes(record, &study.notes),
         judged.readings,
-        &record,
+        record,
         folder.out(),
     )
 }

@@ -43,7 +43,7 @@ impl<T> Thinned<T> {
     /// Adds a point, or leaves it out once the series has been thinned.
     pub fn push(&mut self, point: T) {
         self.seen += 1;
-        if (self.seen - 1) % self.stride != 0 {
+        if !(self.seen - 1).is_multiple_of(self.stride) {
             return;
         }
         if self.points.len() >= MAX_POINTS {

@@ -99,7 +99,7 @@ fn conclude(
             .notes
             .push("the worker let go of its state on its way out; the last look before that counts".into());
     }
-    let outcome = compose::compose(command, options, folder, record, judged, study);
+    let outcome = compose::compose(command, options, folder, &record, judged, study);
     outcome.write_all(folder)?;
     Ok(outcome)
 }

@@ -258,21 +258,21 @@ impl Outside {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let kills = |sample: &Option<CgroupSample>| sample.as_ref().and_then(|sample| sample.events.oom_kill);
-        if let (Some(before), Some(after)) = (kills(&self.first_cgroup), kills(&self.last_cgroup)) {
-            if after > before {
-                notes.push(format!(
-                    "the kernel killed {} process(es) of this cgroup for want of memory",
-                    after - before
-                ));
-            }
+        if let (Some(before), Some(after)) = (kills(&self.first_cgroup), kills(&self.last_cgroup))
+            && after > before
+        {
+            notes.push(format!(
+                "the kernel killed {} process(es) of this cgroup for want of memory",
+                after - before
+            ));
         }
-        if let Some(fullness) = self.last_cgroup.as_ref().and_then(|sample| sample.fullness) {
-            if fullness > 0.9 {
-                notes.push(format!(
-                    "the cgroup is at {:.0} % of its memory limit",
-                    fullness * 100.0
-                ));
-            }
+        if let Some(fullness) = self.last_cgroup.as_ref().and_then(|sample| sample.fullness)
+            && fullness > 0.9
+        {
+            notes.push(format!(
+                "the cgroup is at {:.0} % of its memory limit",
+                fullness * 100.0
+            ));
         }
         let pressure = self
             .last_cgroup
