@@ -16,7 +16,7 @@ const FIRST_JOBS = 10;
 const SHORTEST_GAP_MS = 100;
 /** The same for time at work, pauses not counted: a fast worker would double its jobs within milliseconds. */
 const EAGER_GROWTH = 0.5;
-const LATER_GROWTH = 1;
+const LATER_GROWTH = 2;
 const KEPT_FILES = 8;
 /** On the way out a worker may be kept this long for its last evidence, and no longer. */
 const LONGEST_EXIT_PAUSE_MS = 10_000;

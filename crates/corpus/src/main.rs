@@ -7,11 +7,13 @@ use plimsoll_corpus::{
     HOLDOUT_FROM, KINDS, Kind, Outcome, Table, Truth, examine, kind, naive_rules, report, simulate,
     with_baseline,
 };
-use plimsoll_model::Status;
+use plimsoll_detect::{Detector, Settings, Watch};
+use plimsoll_model::{Floor, Reading, Sample, Status};
 use plimsoll_wire::trace::{MinimumGrowth, TraceHeader, write_header, write_reading};
 
 const USAGE: &str = "plimsoll-corpus kinds
 plimsoll-corpus write KIND SEED > trace.ndjson
+plimsoll-corpus speed
 plimsoll-corpus score [tune|holdout] [SEEDS] [solo|baseline] [KIND]";
 
 fn main() -> ExitCode {
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["kinds"] => kinds(),
         ["write", name, seed] => write(name, seed),
+        ["speed"] => speed(),
         ["score", ref rest @ ..] => score(rest),
         _ => Err(USAGE.to_owned()),
     };
@@ -64,6 +67,67 @@ fn write(name: &str, seed: &str) -> Result<(), String> {
         })
         .and_then(|()| out.flush())
         .map_err(|e| e.to_string())
+}
+
+/// A day and a week of samples at one a second, as a fleet sends them, in time on the processor.
+fn speed() -> Result<(), String> {
+    for days in [1, 7] {
+        speed_of(days)?;
+    }
+    Ok(())
+}
+
+fn speed_of(days: u64) -> Result<(), String> {
+    let seconds = days * 86_400;
+    let floor = |at_seconds| {
+        Reading::Floor(Floor {
+            at_seconds,
+            live_bytes: 50 << 20,
+            ..Floor::default()
+        })
+    };
+    let readings: Vec<Reading> = (1..seconds)
+        .flat_map(|second| {
+            let at_seconds = second as f64;
+            let jobs = ["email", "sync", "webhook"]
+                .map(|class| (class.to_owned(), second * 3))
+                .into();
+            let sample = Sample {
+                at_seconds,
+                rss_bytes: Some(200 << 20),
+                heap_used_bytes: Some(80 << 20),
+                heap_committed_bytes: Some(90 << 20),
+                external_bytes: Some(1 << 20),
+                jobs,
+                ..Sample::default()
+            };
+            let floor = (second % 300 == 0).then(|| floor(at_seconds - 0.5));
+            floor.into_iter().chain([Reading::Sample(sample)])
+        })
+        .collect();
+    let mut detector = Detector::new(Settings {
+        watch: Watch::Service,
+        ..Settings::default()
+    });
+    let before = processor_seconds()?;
+    readings.iter().for_each(|reading| detector.observe(reading));
+    let spent = processor_seconds()? - before;
+    println!(
+        "{:.2} million readings a second, looks included",
+        readings.len() as f64 / spent / 1e6
+    );
+    println!("{} bytes of state a worker", detector.state_bytes());
+    Ok(())
+}
+
+/// Time that this process spent on a processor: the first figure of `/proc/self/schedstat`.
+fn processor_seconds() -> Result<f64, String> {
+    let text = std::fs::read_to_string("/proc/self/schedstat")
+        .map_err(|e| format!("`/proc/self/schedstat`: {e}"))?;
+    let nanoseconds = text.split_whitespace().next().and_then(|n| n.parse::<f64>().ok());
+    nanoseconds
+        .map(|n| n / 1e9)
+        .ok_or_else(|| format!("`/proc/self/schedstat` says `{text}`"))
 }
 
 fn score(words: &[&str]) -> Result<(), String> {

@@ -7,7 +7,7 @@ use crate::channels::{Fitted, RUNTIME_ALLOWANCE_BYTES, Source, rules};
 use crate::classes::class_growth;
 use crate::detector::Detector;
 use crate::judge::{Effect, Window, bent, status};
-use crate::kept::Fits;
+use crate::kept::{Fits, Purpose};
 use crate::settings::Settings;
 use crate::trend::Trend;
 use crate::words::{duration, reasons, round_up};
@@ -23,7 +23,7 @@ const BOTH_GROW_SHARE: f64 = 0.1;
 pub(crate) fn assessment(detector: &Detector) -> Assessment {
     let window = detector.window();
     let effect = detector.effect();
-    let fits = detector.fits();
+    let fits = detector.fits(Purpose::Assessment);
     let channels = channels(detector, &fits, &effect, window);
     let managed = fits.managed.as_ref().or(fits.heap.as_ref());
     let verdict = Decision {

@@ -242,7 +242,7 @@ impl<'a> Explanation<'a> {
 
     fn candidate(&self, solution: &Solution, shapes: Vec<(Shape, f64)>, freedom: f64) -> Candidate {
         let square = solution.residual_square + NOISE_PRIOR_ROWS * self.noise_floor.powi(2);
-        let variance = square / (freedom + NOISE_PRIOR_ROWS);
+        let (variance, freedom_told) = self.noise(solution.residual_square, freedom);
         let segments = self.frame.segments as f64;
         let jacobian = segments * 0.5 * (1.0 - self.correlation.powi(2)).ln();
         let logarithm = square.max(f64::MIN_POSITIVE).ln();
@@ -251,7 +251,7 @@ impl<'a> Explanation<'a> {
             growth: solution.coefficient[0],
             error: (variance * solution.spread[0]).sqrt(),
             score: jacobian - 0.5 * self.rows * logarithm - price,
-            freedom: freedom + NOISE_PRIOR_ROWS,
+            freedom: freedom_told,
             noise: variance.sqrt(),
             shapes,
             covariates: self
@@ -263,6 +263,19 @@ impl<'a> Explanation<'a> {
                 .collect(),
             restricted: jacobian - 0.5 * freedom * logarithm - 0.5 * solution.log_determinant,
         }
+    }
+
+    /// The noise variance and the degrees of freedom that it rests on. The prior lifts noise that looks too
+    /// small; noise that is seen to be larger speaks for itself, or few rows of a noisy worker would
+    /// look exact.
+    fn noise(&self, residual_square: f64, freedom: f64) -> (f64, f64) {
+        let floor = self.noise_floor.powi(2);
+        let seen = residual_square / freedom;
+        if seen > floor {
+            return (seen, freedom);
+        }
+        let rows = freedom + NOISE_PRIOR_ROWS;
+        ((residual_square + NOISE_PRIOR_ROWS * floor) / rows, rows)
     }
 
     /// What a shape may plausibly add: about as much as the series was seen to range. Without that, a

@@ -13,9 +13,10 @@ use crate::detector::Detector;
 use crate::quantile::{quantile, student};
 use crate::regression::{Normal, dot, whiten};
 use crate::track::{CLASSES_MAX, Track};
+use crate::trend::{Trend, WIDENING};
 
 /// Growth of a class counts as found when its lower end explains this share of all growth.
-const SHARE_THAT_COUNTS: f64 = 0.02;
+const SHARE_THAT_COUNTS: f64 = 0.05;
 /// Halvings to find the end of an interval: to 1e-9 of the bracket.
 const HALVINGS: usize = 30;
 
@@ -27,6 +28,8 @@ pub(crate) struct ClassRows {
     /// What else moves the level: shapes and covariates, each with its length before whitening.
     nuisance: Vec<(Vec<f64>, f64)>,
     segments: usize,
+    /// How far growth as a whole may be off, relative to itself: shapes move all classes alike.
+    relative: (f64, f64),
 }
 
 impl ClassRows {
@@ -65,7 +68,35 @@ impl ClassRows {
             answer: white(&levels),
             nuisance,
             segments: starts.iter().filter(|s| **s).count(),
+            relative: relative_widths(trend),
         }
+    }
+}
+
+fn relative_widths(trend: &Trend) -> (f64, f64) {
+    let width = |bytes: f64| {
+        if trend.estimate > 0.0 {
+            (bytes / trend.estimate).clamp(0.0, 1.0)
+        } else {
+            0.0
+        }
+    };
+    (
+        width(trend.estimate - trend.low),
+        width(trend.high - trend.estimate),
+    )
+}
+
+/// An interval widened, in quadrature, by what is uncertain about growth as a whole.
+fn widened(e: Estimate, workers: &[ClassRows]) -> Estimate {
+    let share = 1.0 / (workers.len() as f64).powf(1.5);
+    let below = e.estimate * share * workers.iter().map(|w| w.relative.0).sum::<f64>();
+    let above = e.estimate * share * workers.iter().map(|w| w.relative.1).sum::<f64>();
+    let low = (e.estimate - (e.estimate - e.low).hypot(below)).max(0.0);
+    Estimate {
+        low,
+        high: e.estimate + (e.high - e.estimate).hypot(above),
+        ..e
     }
 }
 
@@ -84,9 +115,13 @@ pub(crate) fn class_growth(
             .map(|(name, jobs)| unknown(name, *jobs))
             .collect();
     };
-    let z = student(quantile(confidence), problem.freedom);
+    let z = student(WIDENING * quantile(confidence), problem.freedom);
     let intervals: Vec<Option<Estimate>> = (0..names.len())
-        .map(|class| problem.interval(class, z, confidence))
+        .map(|class| {
+            problem
+                .interval(class, z, confidence)
+                .map(|e| widened(e, workers))
+        })
         .collect();
     let all: f64 = intervals
         .iter()
@@ -135,7 +170,7 @@ fn unknown(name: &str, jobs: u64) -> ClassGrowth {
 /// `threshold` is the minimum effect over all jobs; `all` the growth found over all jobs.
 fn status(e: &Estimate, jobs: f64, all: f64, threshold: f64, minimum_bytes_per_job: f64) -> ClassStatus {
     let matters = (SHARE_THAT_COUNTS * all).max(SHARE_THAT_COUNTS * threshold);
-    if e.low > minimum_bytes_per_job && e.low * jobs > matters && all > threshold {
+    if e.low * jobs > matters && all > threshold {
         ClassStatus::Leaking
     } else if e.high <= minimum_bytes_per_job || e.high * jobs <= 0.5 * threshold {
         ClassStatus::Stable

@@ -11,7 +11,7 @@ use crate::classes::ClassRows;
 use crate::counts::{Counts, Told};
 use crate::intake::Intake;
 use crate::judge::{Effect, Window, capped, grows};
-use crate::kept::{Fits, Kept};
+use crate::kept::{Fits, Kept, Purpose};
 use crate::looks::{LOOKED_AT, Looks};
 use crate::settings::Settings;
 use crate::track::Point;
@@ -21,7 +21,7 @@ const PENDING_MAX: usize = 4;
 
 /// Watches one worker: fed with readings in time order, asked for an [`Assessment`] at any time.
 ///
-/// State stays below 8 KiB with up to eight job classes, and below 10.5 KiB with the 24 that are told
+/// State stays below 8 KiB with up to four job classes, and below 10.5 KiB with the 24 that are told
 /// apart, whatever the length of the record (pinned by `state_is_bounded`).
 #[derive(Debug, Clone)]
 pub struct Detector {
@@ -222,7 +222,7 @@ impl Detector {
         if !self.looks.due(points, window.seconds) || !self.kept.can_look() {
             return;
         }
-        let growing = self.growing(&self.fits());
+        let growing = self.growing(&self.fits(Purpose::Look));
         self.looks
             .note(points, window.seconds, self.last_seconds, growing);
     }
@@ -262,8 +262,8 @@ impl Detector {
         Effect::new(&self.settings, self.window())
     }
 
-    pub(crate) fn fits(&self) -> Fits {
-        self.kept.fits(&self.settings)
+    pub(crate) fn fits(&self, purpose: Purpose) -> Fits {
+        self.kept.fits(&self.settings, purpose)
     }
 
     pub(crate) fn settings(&self) -> &Settings {

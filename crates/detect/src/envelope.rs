@@ -36,7 +36,10 @@ pub(crate) struct Envelope {
 impl Envelope {
     /// An envelope of something that is counted, fine enough for a run of a few seconds.
     pub fn of_counts() -> Self {
-        Envelope { stretch_seconds: COUNT_STRETCH_SECONDS, ..Envelope::new(MEMORY_LOWS) }
+        Envelope {
+            stretch_seconds: COUNT_STRETCH_SECONDS,
+            ..Envelope::new(MEMORY_LOWS)
+        }
     }
 
     pub fn new(lows_max: usize) -> Self {

@@ -40,6 +40,15 @@ pub(crate) struct Fits {
     pub threads: Option<Fitted>,
 }
 
+/// What fits are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To see whether a channel grows: one fit a channel.
+    Look,
+    /// To tell all: heap and external together too.
+    Assessment,
+}
+
 impl Fits {
     /// In the order of [`crate::looks::Looks`].
     pub fn looked_at(&self) -> [Option<&Fitted>; LOOKED_AT] {
@@ -109,7 +118,7 @@ impl Kept {
         }
     }
 
-    pub fn fits(&self, settings: &Settings) -> Fits {
+    pub fn fits(&self, settings: &Settings, purpose: Purpose) -> Fits {
         let confidence = settings.confidence;
         let baseline = settings.baseline.as_ref();
         let level = |part: Part| {
@@ -120,16 +129,25 @@ impl Kept {
             }
         };
         let counts = |envelope: &Envelope, channel| fit_lows(envelope.finished(), channel, confidence, None);
-        let external = level(Part::External);
+        let worth_it = purpose == Purpose::Assessment || self.external_moves();
+        let external = if worth_it { level(Part::External) } else { None };
+        let both = external.is_some() && purpose == Purpose::Assessment;
         let (lows, channel) = self.lows();
         Fits {
             heap: level(Part::Heap).or_else(|| counts(&self.used, Channel::Heap)),
-            managed: external.as_ref().and_then(|_| level(Part::Managed)),
+            managed: if both { level(Part::Managed) } else { None },
             external,
             resident: fit_lows(lows, channel, confidence, baseline),
             fds: counts(&self.fds, Channel::Fds),
             threads: counts(&self.threads, Channel::Threads),
         }
+    }
+
+    fn external_moves(&self) -> bool {
+        self.floors
+            .blocks()
+            .windows(2)
+            .any(|pair| pair[0].external_bytes != pair[1].external_bytes)
     }
 
     pub fn baseline(&self) -> Baseline {

@@ -133,11 +133,12 @@ impl Track {
     /// Growing by doubling would hold up to twice what is bounded.
     fn reserve(&mut self) {
         const STEP: usize = 8;
+        let step = STEP.min(self.capacity().saturating_sub(self.blocks.len())).max(1);
         if self.blocks.len() == self.blocks.capacity() {
-            self.blocks.reserve_exact(STEP);
+            self.blocks.reserve_exact(step);
         }
         for column in self.counts.iter_mut().filter(|c| c.len() == c.capacity()) {
-            column.reserve_exact(STEP);
+            column.reserve_exact(step);
         }
     }
 

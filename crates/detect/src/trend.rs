@@ -63,7 +63,7 @@ pub(crate) const NEARLY_AS_WELL: f64 = 1.92;
 /// Stated intervals are this much wider than the fit alone makes them: payloads differ from job to job
 /// and the choice of shape and axis costs something too. Measured on the tuning seeds of the corpus
 /// (docs/detection.md, "intervals"); the guarded bound has margin of its own.
-const WIDENING: f64 = 1.4;
+pub(crate) const WIDENING: f64 = 1.4;
 /// Chance of ever calling a sound worker leaking over all looks, before the second look.
 const FALSE_ALARM: f64 = 0.002;
 

@@ -160,9 +160,9 @@ fn a_cache_that_is_full_is_bounded_and_one_that_still_fills_is_not_told() {
 
 #[test]
 fn a_noisy_worker_is_not_leaking() {
-    for salt in 0..20 {
+    for salt in 0..40 {
         let run = Run {
-            floors: 60,
+            floors: 4 + salt % 20 * 3,
             jobs: 600 + salt,
             noise_bytes: 5e6,
             ..RUN

@@ -275,7 +275,11 @@ fn parse_object(line: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     let value = serde_json::from_str(text).or_else(|error| {
         let without = without_non_numbers(text);
         mended = without != text;
-        if mended { serde_json::from_str(&without) } else { Err(error) }
+        if mended {
+            serde_json::from_str(&without)
+        } else {
+            Err(error)
+        }
     });
     match value {
         Ok(Value::Object(fields)) => Ok((fields, mended)),

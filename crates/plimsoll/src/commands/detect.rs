@@ -42,8 +42,13 @@ pub fn run(args: &DetectArgs) -> anyhow::Result<ExitCode> {
     let mut worst = 0;
     for path in &args.traces {
         let judged = judge(path, baseline.clone())?;
-        let text = if args.json { format!("{}\n", to_json(path, &judged)) } else { to_text(path, &judged) };
-        out.write_all(text.as_bytes()).context("cannot write the verdict")?;
+        let text = if args.json {
+            format!("{}\n", to_json(path, &judged))
+        } else {
+            to_text(path, &judged)
+        };
+        out.write_all(text.as_bytes())
+            .context("cannot write the verdict")?;
         worst = worse(worst, exit_code(judged.assessment.verdict.status));
     }
     Ok(ExitCode::from(worst))
@@ -96,7 +101,10 @@ fn judge(path: &Path, baseline: Option<Baseline>) -> anyhow::Result<Judged> {
     let mut reader = open(path)?;
     let mut detector = Detector::new(settings);
     feed(path, &mut reader, &mut detector)?;
-    Ok(Judged { assessment: detector.assess(), gaps: reader.into_gaps() })
+    Ok(Judged {
+        assessment: detector.assess(),
+        gaps: reader.into_gaps(),
+    })
 }
 
 fn length_seconds(path: &Path) -> anyhow::Result<f64> {
@@ -109,14 +117,17 @@ fn length_seconds(path: &Path) -> anyhow::Result<f64> {
     Ok(last - first.unwrap_or(last))
 }
 
-fn next(
-    path: &Path,
-    reader: &mut TraceReader<BufReader<File>>,
-) -> anyhow::Result<Option<Reading>> {
-    reader.next_reading().with_context(|| format!("cannot read `{}`", path.display()))
+fn next(path: &Path, reader: &mut TraceReader<BufReader<File>>) -> anyhow::Result<Option<Reading>> {
+    reader
+        .next_reading()
+        .with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-fn feed(path: &Path, reader: &mut TraceReader<BufReader<File>>, detector: &mut Detector) -> anyhow::Result<()> {
+fn feed(
+    path: &Path,
+    reader: &mut TraceReader<BufReader<File>>,
+    detector: &mut Detector,
+) -> anyhow::Result<()> {
     while let Some(reading) = next(path, reader)? {
         detector.observe(&reading);
     }
@@ -155,16 +166,37 @@ fn to_text(path: &Path, judged: &Judged) -> String {
         text += &format!(", {estimate} a job ({low} to {high})");
     }
     text.push('\n');
-    verdict.reasons.iter().for_each(|reason| text += &format!("  {reason}\n"));
-    verdict.next.iter().for_each(|next| text += &format!("  next: {next}\n"));
-    for class in judged.assessment.classes.iter().filter(|_| verdict.status == Status::Leaking) {
-        let growth = class.bytes_per_job.map_or("cannot be told from others".to_owned(), |e| {
-            format!("{} a job ({} to {})", HumanBytes(e.estimate), HumanBytes(e.low), HumanBytes(e.high))
-        });
+    verdict
+        .reasons
+        .iter()
+        .for_each(|reason| text += &format!("  {reason}\n"));
+    verdict
+        .next
+        .iter()
+        .for_each(|next| text += &format!("  next: {next}\n"));
+    for class in judged
+        .assessment
+        .classes
+        .iter()
+        .filter(|_| verdict.status == Status::Leaking)
+    {
+        let growth = class
+            .bytes_per_job
+            .map_or("cannot be told from others".to_owned(), |e| {
+                format!(
+                    "{} a job ({} to {})",
+                    HumanBytes(e.estimate),
+                    HumanBytes(e.low),
+                    HumanBytes(e.high)
+                )
+            });
         text += &format!("  class {}: {} jobs, {growth}\n", class.class, class.jobs);
     }
     for gap in judged.gaps.iter().chain(&judged.assessment.gaps) {
-        text += &format!("  gap at {:.0} s to {:.0} s: {}\n", gap.from_seconds, gap.to_seconds, gap.reason);
+        text += &format!(
+            "  gap at {:.0} s to {:.0} s: {}\n",
+            gap.from_seconds, gap.to_seconds, gap.reason
+        );
     }
     text
 }
