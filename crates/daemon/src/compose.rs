@@ -9,7 +9,7 @@ use plimsoll_model::{
     Suspect, Window, Worker,
 };
 use plimsoll_report::{FloorPoint, Series};
-use plimsoll_wire::agent::{AgentStack, ClassTotals};
+use plimsoll_wire::agent::{AgentJob, AgentStack, ClassTotals};
 
 use crate::Options;
 use crate::folder::Folder;
@@ -205,51 +205,100 @@ fn job_class(name: &str, totals: &[&ClassTotals], growth: Option<&ClassGrowth>) 
     }
 }
 
+/// A peak with the time that its job took, to tell it from that of a bystander.
+struct Peak {
+    spike: Spike,
+    from: f64,
+    to: f64,
+    /// Share of the jobs of its class that peak: a class that only ran beside the culprit has a low one.
+    habit: f64,
+}
+
 fn spikes(record: &Record) -> Vec<Spike> {
-    let mut spikes: Vec<Spike> = Vec::new();
-    for isolate in record.isolates.values() {
-        for (at, job) in &isolate.peaks {
-            let Some(peak_bytes) = job.peak_bytes.filter(|peak| *peak >= SPIKE_BYTES) else {
-                continue;
-            };
-            let caught = isolate.spikes.iter().find(|(_, spike)| {
-                spike.class.as_ref() == Some(&job.class) && (spike.id == job.id || spike.id.is_none())
-            });
-            spikes.push(Spike {
-                job_class: job.class.clone(),
-                job_id: job.id.clone(),
-                payload_bytes: job.payload_bytes,
-                peak_bytes,
-                at: instant(*at),
-                allocation_stacks: caught.map_or_else(Vec::new, |(_, spike)| stacks(&spike.stacks)),
-            });
-        }
-        let uncaught = isolate
-            .spikes
-            .iter()
-            .filter(|(_, spike)| spike.peak_bytes >= SPIKE_BYTES);
-        for (at, spike) in uncaught {
-            let Some(class) = &spike.class else { continue };
-            if spikes
-                .iter()
-                .any(|known| known.job_class == *class && known.job_id == spike.id)
-            {
-                continue;
-            }
-            spikes.push(Spike {
-                job_class: class.clone(),
-                job_id: spike.id.clone(),
-                payload_bytes: spike.payload_bytes,
-                peak_bytes: spike.peak_bytes,
-                at: instant(*at),
-                allocation_stacks: stacks(&spike.stacks),
-            });
+    let mut peaks: Vec<Peak> = record.isolates.values().flat_map(peaks_of).collect();
+    // One that shows its code says more than a slightly larger one that does not.
+    peaks.sort_by(|a, b| {
+        let weight = |peak: &Peak| {
+            (
+                !peak.spike.allocation_stacks.is_empty(),
+                peak.habit,
+                peak.spike.peak_bytes as f64,
+            )
+        };
+        weight(b)
+            .partial_cmp(&weight(a))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let mut kept: Vec<Peak> = Vec::new();
+    for peak in peaks {
+        let bystander = kept.iter().any(|other| {
+            other.spike.job_class != peak.spike.job_class && other.from <= peak.to && peak.from <= other.to
+        });
+        if !bystander && kept.len() < MAX_SPIKES {
+            kept.push(peak);
         }
     }
-    // One that shows its code says more than a slightly larger one that does not.
-    spikes.sort_by_key(|spike| std::cmp::Reverse((!spike.allocation_stacks.is_empty(), spike.peak_bytes)));
-    spikes.truncate(MAX_SPIKES);
-    spikes
+    kept.into_iter().map(|peak| peak.spike).collect()
+}
+
+fn peaks_of(isolate: &Isolate) -> Vec<Peak> {
+    let high = |job: &AgentJob| job.peak_bytes.is_some_and(|peak| peak >= SPIKE_BYTES);
+    let habit = |class: &str| {
+        let (mut peaked, mut all) = (0.0, 0.0);
+        for job in isolate.jobs.iter().filter(|job| job.class == class) {
+            all += 1.0;
+            peaked += f64::from(u8::from(high(job)));
+        }
+        if all > 0.0 { peaked / all } else { 0.0 }
+    };
+    let mut peaks: Vec<Peak> = Vec::new();
+    for (at, job) in isolate.peaks.iter().filter(|(_, job)| high(job)) {
+        let caught = isolate.spikes.iter().find(|(_, spike)| {
+            spike.class.as_ref() == Some(&job.class) && (spike.id == job.id || spike.id.is_none())
+        });
+        let spike = Spike {
+            job_class: job.class.clone(),
+            job_id: job.id.clone(),
+            payload_bytes: job.payload_bytes,
+            peak_bytes: job.peak_bytes.unwrap_or(0),
+            at: instant(*at),
+            allocation_stacks: caught.map_or_else(Vec::new, |(_, spike)| stacks(&spike.stacks)),
+        };
+        peaks.push(Peak {
+            spike,
+            from: *at,
+            to: job.ended_at.unwrap_or(*at),
+            habit: habit(&job.class),
+        });
+    }
+    for (at, caught) in isolate
+        .spikes
+        .iter()
+        .filter(|(_, spike)| spike.peak_bytes >= SPIKE_BYTES)
+    {
+        let Some(class) = &caught.class else { continue };
+        if peaks
+            .iter()
+            .any(|known| known.spike.job_class == *class && known.spike.job_id == caught.id)
+        {
+            continue;
+        }
+        let spike = Spike {
+            job_class: class.clone(),
+            job_id: caught.id.clone(),
+            payload_bytes: caught.payload_bytes,
+            peak_bytes: caught.peak_bytes,
+            at: instant(*at),
+            allocation_stacks: stacks(&caught.stacks),
+        };
+        peaks.push(Peak {
+            spike,
+            from: *at,
+            to: *at,
+            habit: habit(class),
+        });
+    }
+    peaks
 }
 
 /// Stacks in the report's form.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_detect::{Assessment, Detector, MinimumEffect, Settings, Watch};
-use plimsoll_model::{Reading, Status};
+use plimsoll_model::{Channel, Estimate, Reading, Status, Verdict};
 
 use crate::event::ConnectionId;
 use crate::isolate::Isolate;
 use crate::readings::readings;
+use crate::temper::{classes_of_descriptors, unknown};
 use crate::watch::Record;
 use crate::{GrowthLimit, Options};
 
@@ -27,9 +28,12 @@ pub struct Judged {
 /// Watched for longer than this a worker is a service, and a false alarm costs more than waiting.
 const SERVICE_SECONDS: f64 = 2.0 * 3600.0;
 
+/// An isolate with its assessment, the readings it rests on and the limit in force.
+type JudgedIsolate = (ConnectionId, Assessment, Vec<Reading>, Option<u64>);
+
 /// Judges every isolate that may be the worker and takes the one that needs attention most.
 pub fn judge(record: &Record, options: &Options) -> Judged {
-    let mut judged: Vec<(ConnectionId, Assessment, Vec<Reading>, Option<u64>)> = candidates(record)
+    let mut judged: Vec<JudgedIsolate> = candidates(record)
         .into_iter()
         .map(|id| {
             let isolate = &record.isolates[&id];
@@ -44,15 +48,66 @@ pub fn judge(record: &Record, options: &Options) -> Judged {
         .skip(1)
         .map(|(id, assessment, ..)| (*id, assessment.verdict.status))
         .collect();
+    let siblings = leaking_siblings(record, &judged);
     match judged.into_iter().next() {
-        Some((id, assessment, readings, _)) => Judged {
-            isolate: Some(id),
-            assessment,
-            readings,
-            others,
-        },
+        Some((id, mut assessment, readings, _)) => {
+            if record.isolates[&id].jobs_done() == 0 {
+                assessment.classes = unknown(assessment.classes);
+                add_up(&mut assessment.verdict, &siblings);
+            }
+            if assessment.verdict.channel == Some(Channel::Fds) {
+                assessment.classes = classes_of_descriptors(&readings);
+            }
+            Judged {
+                isolate: Some(id),
+                assessment,
+                readings,
+                others,
+            }
+        }
         None => from_outside(record, options),
     }
+}
+
+/// Verdicts of other threads of the same process that leak as well and run no jobs of their own, so
+/// that the same jobs fill them all.
+fn leaking_siblings(record: &Record, judged: &[JudgedIsolate]) -> Vec<Verdict> {
+    let Some((first, rest)) = judged.split_first() else {
+        return Vec::new();
+    };
+    let pid = record.isolates[&first.0].hello.pid;
+    rest.iter()
+        .filter(|(id, assessment, ..)| {
+            let isolate = &record.isolates[id];
+            isolate.hello.pid == pid
+                && isolate.jobs_done() == 0
+                && assessment.verdict.status == Status::Leaking
+        })
+        .map(|(_, assessment, ..)| assessment.verdict.clone())
+        .collect()
+}
+
+/// What several threads gain per job is the sum.
+fn add_up(verdict: &mut Verdict, siblings: &[Verdict]) {
+    if verdict.status != Status::Leaking || siblings.is_empty() {
+        return;
+    }
+    let add = |to: &mut Option<Estimate>, more: Option<Estimate>| {
+        if let (Some(to), Some(more)) = (to.as_mut(), more) {
+            to.estimate += more.estimate;
+            to.low += more.low;
+            to.high += more.high;
+        }
+    };
+    for sibling in siblings {
+        add(&mut verdict.bytes_per_job, sibling.bytes_per_job);
+        add(&mut verdict.bytes_per_hour, sibling.bytes_per_hour);
+    }
+    // Each thread has a heap limit of its own, so the first one's time to exhaustion stands.
+    verdict.reasons.push(format!(
+        "{} more threads of the process leak as well; growth is that of all",
+        siblings.len()
+    ));
 }
 
 fn from_outside(record: &Record, options: &Options) -> Judged {
@@ -92,7 +147,7 @@ fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> 
 }
 
 /// Leaks first, the largest before the others; else the isolate that does most of the work.
-fn urgency(record: &Record, judged: &(ConnectionId, Assessment, Vec<Reading>, Option<u64>)) -> f64 {
+fn urgency(record: &Record, judged: &JudgedIsolate) -> f64 {
     let (id, assessment, readings, _) = judged;
     let verdict = &assessment.verdict;
     let leak = match verdict.status {

@@ -19,6 +19,7 @@ mod outside;
 mod readings;
 mod sources;
 mod study;
+mod temper;
 mod view;
 mod watch;
 mod worker;

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 
 use plimsoll_model::{AllocationStack, Reading, Report, Status};
 use plimsoll_report::{Series, Story, Style};
+use plimsoll_wire::agent::AgentJob;
 
 use crate::folder::{Folder, write_private};
 use crate::watch::{Record, StopCause};
@@ -21,6 +22,7 @@ pub struct Outcome {
     flame: Vec<AllocationStack>,
     notes: Vec<String>,
     readings: Vec<Reading>,
+    jobs: Vec<AgentJob>,
     status: Option<ExitStatus>,
     stopped: Option<StopCause>,
     out: PathBuf,
@@ -44,6 +46,11 @@ impl Outcome {
             flame,
             notes,
             readings,
+            jobs: record
+                .isolates
+                .values()
+                .flat_map(|isolate| isolate.jobs.iter().cloned())
+                .collect(),
             status,
             stopped,
             out: out.to_owned(),
@@ -111,8 +118,21 @@ impl Outcome {
             self.write_report(&path)
                 .map_err(|source| DaemonError::Folder { path, source })?;
         }
-        let path = folder.out().join("trace.ndjson");
-        write_private(&path, &self.trace()).map_err(|source| DaemonError::Folder { path, source })
+        for (name, lines) in [("trace.ndjson", self.trace()), ("jobs.ndjson", self.jobs())] {
+            let path = folder.out().join(name);
+            write_private(&path, &lines).map_err(|source| DaemonError::Folder { path, source })?;
+        }
+        Ok(())
+    }
+
+    /// The latest jobs in detail, a line each, with the fields of the agent protocol's `job`.
+    fn jobs(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for job in &self.jobs {
+            lines.extend(serde_json::to_vec(job).unwrap_or_default());
+            lines.push(b'\n');
+        }
+        lines
     }
 
     /// The readings as `plimsoll.trace/1`.

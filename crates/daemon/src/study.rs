@@ -16,6 +16,7 @@ use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
 use crate::sources::FileSources;
+use crate::temper::temper;
 use crate::view::{LiveView, Phase};
 use crate::watch::Record;
 
@@ -42,14 +43,14 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
         return Study {
-            verdict,
+            verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
         };
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
-    let verdict = in_bytes(plimsoll_attribute::settle(verdict, &growth));
+    let verdict = temper(plimsoll_attribute::settle(verdict, &growth));
     let profile = isolate
         .profile
         .as_ref()
@@ -168,20 +169,6 @@ fn others(record: &Record, judged: &Judged) -> Vec<String> {
         .filter_map(|(id, _)| hello(id))
         .map(|hello| format!("process {} thread {} leaks as well", hello.pid, hello.thread))
         .collect()
-}
-
-/// Descriptors and threads are counts: what they weigh is not known.
-fn in_bytes(mut verdict: Verdict) -> Verdict {
-    if matches!(
-        verdict.channel,
-        Some(Channel::Fds | Channel::Threads | Channel::Backlog)
-    ) {
-        verdict.bytes_per_job = None;
-        verdict.bytes_per_hour = None;
-        verdict.exhaustion_in_seconds = None;
-        verdict.minimum_effect_bytes_per_job = None;
-    }
-    verdict
 }
 
 fn class_growth(record: &Record, judged: &Judged) -> Vec<ClassGrowth> {

@@ -38,7 +38,7 @@ impl Envelope {
     pub fn of_counts() -> Self {
         Envelope {
             stretch_seconds: COUNT_STRETCH_SECONDS,
-            ..Envelope::new(MEMORY_LOWS)
+            ..Envelope::new(COUNT_LOWS)
         }
     }
 

@@ -265,7 +265,7 @@ pub struct ClassTotals {
 }
 
 /// Details of one job.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct AgentJob {
