@@ -6,15 +6,24 @@ fn main() {
     let agent = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../agents/node");
     let mut names = vec!["agent.cjs".to_owned()];
     for entry in fs::read_dir(agent.join("lib")).expect("agents/node/lib is there") {
-        let name = entry.expect("a readable folder").file_name().into_string().expect("plain names");
+        let name = entry
+            .expect("a readable folder")
+            .file_name()
+            .into_string()
+            .expect("plain names");
         if name.ends_with(".cjs") {
             names.push(format!("lib/{name}"));
         }
     }
     names.sort();
-    let mut code = String::from("/// The agent's files: path below its folder, and text.\nstatic FILES: &[(&str, &str)] = &[\n");
+    let mut code = String::from(
+        "/// The agent's files: path below its folder, and text.\nstatic FILES: &[(&str, &str)] = &[\n",
+    );
     for name in names {
-        let path = agent.join(&name).canonicalize().expect("every listed file exists");
+        let path = agent
+            .join(&name)
+            .canonicalize()
+            .expect("every listed file exists");
         code.push_str(&format!("    ({name:?}, include_str!({path:?})),\n"));
     }
     code.push_str("];\n");

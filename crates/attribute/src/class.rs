@@ -187,3 +187,187 @@ fn names_class(frame: &str, class: &str) -> bool {
     let class = plain(class);
     class.len() >= 3 && plain(function).contains(&class)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plimsoll_heap::{GrowthStudy, NoSources, Trend};
+    use plimsoll_model::Pattern;
+
+    /// A holder that gains so many objects and bytes a job in each of two intervals.
+    fn holder(counts: [f64; 2], bytes: f64) -> Holder {
+        Holder {
+            count_per_job: counts[1],
+            count_per_job_by_interval: counts.to_vec(),
+            bytes_per_job: bytes,
+            bytes_per_job_by_interval: vec![bytes; 2],
+            ..sample()
+        }
+    }
+
+    fn sample() -> Holder {
+        Holder {
+            id: 1,
+            name: "parked".into(),
+            is_named: true,
+            holder_type: "Array".into(),
+            holders: 1,
+            module: None,
+            source: None,
+            is_near: false,
+            reached_from: None,
+            type_name: "Object".into(),
+            counts: Vec::new(),
+            retained_bytes: Vec::new(),
+            gained: 100.0,
+            count_per_job: 0.0,
+            count_per_job_by_interval: Vec::new(),
+            bytes_per_job_by_interval: Vec::new(),
+            bytes_per_job: 0.0,
+            trend: Trend::Proportional,
+            pattern: Pattern::GrowingCollection,
+            explanation: String::new(),
+            remedies: Vec::new(),
+            retainer_path: Vec::new(),
+            functions: Vec::new(),
+        }
+    }
+
+    /// Points at 100, 550 and 1000 jobs with these shares of the classes `a` and `b` in the intervals.
+    fn points(shares: [f64; 2]) -> Vec<Point> {
+        let mut jobs_of_a = 50.0;
+        let mut points = vec![point(100, jobs_of_a)];
+        for (jobs, share) in [550, 1000].into_iter().zip(shares) {
+            jobs_of_a += 450.0 * share;
+            points.push(point(jobs, jobs_of_a));
+        }
+        points
+    }
+
+    fn point(jobs: u64, of_a: f64) -> Point {
+        let of_a = of_a.round() as u64;
+        let jobs_by_class = [("a-job".to_owned(), of_a), ("b-job".to_owned(), jobs - of_a)].into();
+        Point {
+            jobs,
+            jobs_by_class,
+            ..Point::default()
+        }
+    }
+
+    fn class(name: &str, jobs: u64, failed: u64, bytes: Option<(f64, f64)>) -> ClassGrowth {
+        let estimate = |(low, high)| Estimate {
+            estimate: (low + high) / 2.0,
+            low,
+            high,
+            confidence: 0.95,
+        };
+        ClassGrowth {
+            class: name.into(),
+            jobs,
+            failed,
+            bytes_per_job: bytes.map(estimate),
+        }
+    }
+
+    fn check(
+        holder: &Holder,
+        classes: &[ClassGrowth],
+        shares: [f64; 2],
+        frames: &[&str],
+        expected: Option<&str>,
+    ) {
+        let found = class_of(holder, classes, &points(shares), frames);
+        assert_eq!(found.map(|found| found.class).as_deref(), expected);
+    }
+
+    #[test]
+    fn the_only_class_is_it() {
+        check(
+            &holder([0.5, 0.5], 90.0),
+            &[class("a-job", 1000, 0, None)],
+            [1.0, 1.0],
+            &[],
+            Some("a-job"),
+        );
+    }
+
+    #[test]
+    fn one_object_per_job_of_a_class_points_to_it() {
+        let classes = [class("a-job", 300, 0, None), class("b-job", 700, 0, None)];
+        check(
+            &holder([0.3, 0.3], 90.0),
+            &classes,
+            [0.3, 0.3],
+            &[],
+            Some("a-job"),
+        );
+        check(
+            &holder([0.7, 0.7], 90.0),
+            &classes,
+            [0.3, 0.3],
+            &[],
+            Some("b-job"),
+        );
+    }
+
+    #[test]
+    fn growth_of_the_class_points_to_it() {
+        let classes = [
+            class("a-job", 300, 0, Some((280.0, 330.0))),
+            class("b-job", 700, 0, Some((-5.0, 6.0))),
+        ];
+        check(
+            &holder([0.43, 0.43], 90.0),
+            &classes,
+            [0.3, 0.3],
+            &[],
+            Some("a-job"),
+        );
+    }
+
+    #[test]
+    fn a_changing_mix_tells_the_classes_apart() {
+        // 0.37 objects for each job of class a, whatever its share.
+        let classes = [class("a-job", 500, 0, None), class("b-job", 500, 0, None)];
+        let named = ["handleAJob /app/w.js:3:1"];
+        check(
+            &holder([0.37 * 0.2, 0.37 * 0.8], 90.0),
+            &classes,
+            [0.2, 0.8],
+            &named,
+            Some("a-job"),
+        );
+    }
+
+    #[test]
+    fn as_many_as_fail_is_told() {
+        let classes = [class("a-job", 500, 60, None), class("b-job", 500, 2, None)];
+        let found = class_of(&holder([0.06, 0.06], 90.0), &classes, &points([0.5, 0.5]), &[]);
+        assert_eq!(
+            found,
+            Some(Match {
+                class: "a-job".into(),
+                as_many_as_fail: true
+            })
+        );
+    }
+
+    #[test]
+    fn what_nothing_tells_apart_has_no_class() {
+        let classes = [class("a-job", 500, 0, None), class("b-job", 500, 0, None)];
+        check(&holder([0.37, 0.37], 90.0), &classes, [0.5, 0.5], &[], None);
+        check(&holder([0.5, 0.5], 90.0), &classes, [0.5, 0.5], &[], None);
+    }
+
+    #[test]
+    fn without_dumps_there_is_nothing_to_attribute() {
+        let growth = GrowthStudy::new(None).finish(&NoSources);
+        let input = crate::Input {
+            growth: &growth,
+            classes: &[],
+            profile: &[],
+            base: None,
+        };
+        assert_eq!(crate::attribute(&input), []);
+    }
+}

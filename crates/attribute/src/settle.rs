@@ -282,11 +282,11 @@ mod tests {
         }
     }
 
-    fn check(floors: Verdict, objects: &Growth, expected: Status) {
+    fn check(floors: &Verdict, objects: &Growth, expected: Status) {
         let settled = settle(floors.clone(), objects);
         assert_eq!(settled.status, expected, "{floors:?}\n{settled:?}");
         assert!(
-            settled.reasons.len() > floors.reasons.len() || settled == floors,
+            settled.reasons.len() > floors.reasons.len() || settled == *floors,
             "a change is given a reason"
         );
     }
@@ -297,9 +297,9 @@ mod tests {
             vec![holder([10, 100, 200], [500.0, 520.0], Trend::Proportional)],
             [500.0, 520.0],
         );
-        check(verdict(Status::Leaking, 400.0, 600.0), &steady, Status::Leaking);
+        check(&verdict(Status::Leaking, 400.0, 600.0), &steady, Status::Leaking);
         check(
-            verdict(Status::Inconclusive, -400.0, 600.0),
+            &verdict(Status::Inconclusive, -400.0, 600.0),
             &steady,
             Status::Leaking,
         );
@@ -311,9 +311,9 @@ mod tests {
             vec![holder([10, 8000, 8000], [500.0, 0.0], Trend::FillsAndStops)],
             [500.0, 12.0],
         );
-        check(verdict(Status::Leaking, 200.0, 600.0), &filled, Status::Bounded);
+        check(&verdict(Status::Leaking, 200.0, 600.0), &filled, Status::Bounded);
         check(
-            verdict(Status::Inconclusive, -200.0, 600.0),
+            &verdict(Status::Inconclusive, -200.0, 600.0),
             &filled,
             Status::Bounded,
         );
@@ -323,12 +323,12 @@ mod tests {
     fn nothing_that_grows_is_stable_unless_the_floors_insist() {
         let flat = growth(Vec::new(), [90.0, 12.0]);
         check(
-            verdict(Status::Inconclusive, -200.0, 300.0),
+            &verdict(Status::Inconclusive, -200.0, 300.0),
             &flat,
             Status::Stable,
         );
         check(
-            verdict(Status::Inconclusive, 100.0, 300.0),
+            &verdict(Status::Inconclusive, 100.0, 300.0),
             &flat,
             Status::Inconclusive,
         );
@@ -341,7 +341,7 @@ mod tests {
             [500.0, 520.0],
         );
         check(
-            verdict(Status::Inconclusive, -400.0, 600.0),
+            &verdict(Status::Inconclusive, -400.0, 600.0),
             &few,
             Status::Inconclusive,
         );
@@ -354,7 +354,7 @@ mod tests {
             holder([10, 500, 1000], [200.0, 200.0], Trend::Proportional),
         ];
         check(
-            verdict(Status::Bounded, 60.0, 300.0),
+            &verdict(Status::Bounded, 60.0, 300.0),
             &growth(holders, [1100.0, 200.0]),
             Status::Leaking,
         );

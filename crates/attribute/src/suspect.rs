@@ -22,7 +22,12 @@ pub struct Input<'a> {
 impl<'a> Input<'a> {
     /// Dumps alone: job classes and allocation stacks are not theirs to tell.
     pub fn of_dumps(growth: &'a Growth) -> Self {
-        Input { growth, classes: &[], profile: &[], base: None }
+        Input {
+            growth,
+            classes: &[],
+            profile: &[],
+            base: None,
+        }
     }
 }
 

@@ -15,7 +15,9 @@ const KEPT: usize = 8;
 /// Targets of a process's descriptors, the most frequent first; numbers in names stand as `#`.
 pub fn census(pid: u32) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fd")) else {
+        return Vec::new();
+    };
     for entry in folder.flatten().take(EXAMINED) {
         if let Ok(target) = fs::read_link(entry.path()) {
             *counts.entry(without_numbers(&target)).or_default() += 1;
@@ -93,9 +95,14 @@ mod tests {
 
     #[test]
     fn our_own_descriptors_are_counted() {
-        let files: Vec<fs::File> =
-            (0..20).map(|_| fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("is there")).collect();
+        let files: Vec<fs::File> = (0..20)
+            .map(|_| fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("is there"))
+            .collect();
         let found = census(std::process::id());
-        assert!(found.iter().any(|(target, count)| target.ends_with("Cargo.toml") && *count >= files.len() as u64));
+        assert!(
+            found
+                .iter()
+                .any(|(target, count)| target.ends_with("Cargo.toml") && *count >= files.len() as u64)
+        );
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use plimsoll_detect::ClassGrowth;
 use plimsoll_model::{
-    AllocationStack, ClassStatus, Cost, Estimate, Evidence, EvidenceKind, JobClass, Report, Spike, Status, Suspect, Window,
-    Worker,
+    AllocationStack, ClassStatus, Cost, Estimate, Evidence, EvidenceKind, JobClass, Report, Spike, Status,
+    Suspect, Window, Worker,
 };
 use plimsoll_report::{FloorPoint, Series};
 use plimsoll_wire::agent::{AgentStack, ClassTotals};
@@ -33,25 +33,35 @@ pub fn compose(
     command: &[String],
     options: &Options,
     folder: &Folder,
-    record: Record,
+    record: &Record,
     judged: Judged,
     study: Study,
 ) -> Outcome {
     let isolate = judged.isolate.and_then(|id| record.isolates.get(&id));
-    let job_classes = named_by_objects(job_classes(&record, &judged.assessment.classes), &study);
+    let job_classes = named_by_objects(job_classes(record, &judged.assessment.classes), &study);
     let report = Report {
-        worker: worker(command, options, &record, isolate),
-        window: window(&record, isolate),
+        worker: worker(command, options, record, isolate),
+        window: window(record, isolate),
         verdict: study.verdict,
         job_classes,
         suspects: study.suspects,
-        spikes: spikes(&record),
-        evidence: evidence(&record, folder),
-        cost: cost(&record),
+        spikes: spikes(record),
+        evidence: evidence(record, folder),
+        cost: cost(record),
     };
-    let series = series(&record, isolate);
-    let flame = isolate.and_then(|isolate| isolate.profile.as_ref()).map_or_else(Vec::new, |p| stacks(&p.stacks));
-    Outcome::new(report, series, flame, notes(&record, &study.notes), judged.readings, &record, folder.out())
+    let series = series(record, isolate);
+    let flame = isolate
+        .and_then(|isolate| isolate.profile.as_ref())
+        .map_or_else(Vec::new, |p| stacks(&p.stacks));
+    Outcome::new(
+        report,
+        series,
+        flame,
+        notes(record, &study.notes),
+        judged.readings,
+        record,
+        folder.out(),
+    )
 }
 
 /// RFC 3339 in UTC.
@@ -69,7 +79,11 @@ fn worker(command: &[String], options: &Options, record: &Record, isolate: Optio
         runtime: hello.map(|hello| hello.runtime.clone()),
         runtime_version: hello.map(|hello| hello.runtime_version.clone()),
         pid: hello.map_or_else(|| record.outside.root_pid(), |hello| hello.pid),
-        started_at: instant(hello.and_then(|hello| hello.started_at).unwrap_or(record.started_at)),
+        started_at: instant(
+            hello
+                .and_then(|hello| hello.started_at)
+                .unwrap_or(record.started_at),
+        ),
         command: command.to_vec(),
         exit: record.status.map(exit_of),
     }
@@ -77,19 +91,31 @@ fn worker(command: &[String], options: &Options, record: &Record, isolate: Optio
 
 /// The script rather than its interpreter: `node dist/worker.js` is `worker`.
 fn service_name(command: &[String]) -> String {
-    let wrappers = ["node", "npx", "npm", "tsx", "run", "yarn", "pnpm", "exec", "ts-node", "sh", "bash", "-c"];
+    let wrappers = [
+        "node", "npx", "npm", "tsx", "run", "yarn", "pnpm", "exec", "ts-node", "sh", "bash", "-c",
+    ];
     let stem = |word: &String| {
         let path = std::path::Path::new(word);
-        path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+        path.file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
     };
     let mut words = command.iter().filter(|word| !word.starts_with('-')).map(stem);
     let first = words.clone().next().unwrap_or_default();
-    words.find(|word| !wrappers.contains(&word.as_str())).unwrap_or(first)
+    words
+        .find(|word| !wrappers.contains(&word.as_str()))
+        .unwrap_or(first)
 }
 
 fn window(record: &Record, isolate: Option<&Isolate>) -> Window {
     let samples = isolate.map_or(record.outside.samples(), |isolate| isolate.samples.seen());
-    Window { seconds: record.seconds, jobs: record.jobs().values().sum(), samples, gaps: Vec::new() }
+    Window {
+        seconds: record.seconds,
+        jobs: record.jobs().values().sum(),
+        samples,
+        gaps: Vec::new(),
+    }
 }
 
 fn job_classes(record: &Record, growth: &[ClassGrowth]) -> Vec<JobClass> {
@@ -103,7 +129,11 @@ fn job_classes(record: &Record, growth: &[ClassGrowth]) -> Vec<JobClass> {
         .into_iter()
         .map(|(name, totals)| job_class(name, &totals, growth.iter().find(|class| class.class == name)))
         .collect();
-    let grown = |class: &JobClass| class.bytes_per_job.map_or(f64::NEG_INFINITY, |bytes| bytes.estimate);
+    let grown = |class: &JobClass| {
+        class
+            .bytes_per_job
+            .map_or(f64::NEG_INFINITY, |bytes| bytes.estimate)
+    };
     classes.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
     classes
 }
@@ -117,8 +147,12 @@ fn named_by_objects(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass> 
     }
     let all: f64 = classes.iter().map(|class| class.jobs as f64).sum();
     for class in &mut classes {
-        let own: Vec<&Suspect> =
-            study.suspects.iter().take(2).filter(|suspect| suspect.job_class.as_ref() == Some(&class.class)).collect();
+        let own: Vec<&Suspect> = study
+            .suspects
+            .iter()
+            .take(2)
+            .filter(|suspect| suspect.job_class.as_ref() == Some(&class.class))
+            .collect();
         if own.is_empty() {
             // An interval that holds all growth beside the class that was found would only mislead.
             class.bytes_per_job = class.bytes_per_job.filter(|bytes| bytes.low > 0.0);
@@ -134,7 +168,11 @@ fn named_by_objects(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass> 
 /// What suspects gain per job of one class, with the spread of a Poisson count.
 fn gained_per_job(own: &[&Suspect], all_jobs: f64, class_jobs: f64) -> Option<Estimate> {
     let bytes: f64 = own.iter().filter_map(|suspect| suspect.bytes_per_job).sum();
-    let count: f64 = own.iter().filter_map(|suspect| suspect.count_per_job).sum::<f64>() * all_jobs;
+    let count: f64 = own
+        .iter()
+        .filter_map(|suspect| suspect.count_per_job)
+        .sum::<f64>()
+        * all_jobs;
     let estimate = bytes * all_jobs / class_jobs;
     let spread = (1.96 / count.max(1.0).sqrt()).min(1.0);
     (estimate.is_finite() && estimate > 0.0).then_some(Estimate {
@@ -171,7 +209,9 @@ fn spikes(record: &Record) -> Vec<Spike> {
     let mut spikes: Vec<Spike> = Vec::new();
     for isolate in record.isolates.values() {
         for (at, job) in &isolate.peaks {
-            let Some(peak_bytes) = job.peak_bytes.filter(|peak| *peak >= SPIKE_BYTES) else { continue };
+            let Some(peak_bytes) = job.peak_bytes.filter(|peak| *peak >= SPIKE_BYTES) else {
+                continue;
+            };
             let caught = isolate.spikes.iter().find(|(_, spike)| {
                 spike.class.as_ref() == Some(&job.class) && (spike.id == job.id || spike.id.is_none())
             });
@@ -184,10 +224,16 @@ fn spikes(record: &Record) -> Vec<Spike> {
                 allocation_stacks: caught.map_or_else(Vec::new, |(_, spike)| stacks(&spike.stacks)),
             });
         }
-        let uncaught = isolate.spikes.iter().filter(|(_, spike)| spike.peak_bytes >= SPIKE_BYTES);
+        let uncaught = isolate
+            .spikes
+            .iter()
+            .filter(|(_, spike)| spike.peak_bytes >= SPIKE_BYTES);
         for (at, spike) in uncaught {
             let Some(class) = &spike.class else { continue };
-            if spikes.iter().any(|known| known.job_class == *class && known.job_id == spike.id) {
+            if spikes
+                .iter()
+                .any(|known| known.job_class == *class && known.job_id == spike.id)
+            {
                 continue;
             }
             spikes.push(Spike {
@@ -209,7 +255,10 @@ fn spikes(record: &Record) -> Vec<Spike> {
 /// Stacks in the report's form.
 pub fn stacks(told: &[AgentStack]) -> Vec<AllocationStack> {
     told.iter()
-        .map(|stack| AllocationStack { bytes: stack.bytes.max(0.0) as u64, frames: stack.frames.clone() })
+        .map(|stack| AllocationStack {
+            bytes: stack.bytes.max(0.0) as u64,
+            frames: stack.frames.clone(),
+        })
         .collect()
 }
 
@@ -218,7 +267,9 @@ fn evidence(record: &Record, folder: &Folder) -> Vec<Evidence> {
     for isolate in record.isolates.values() {
         for (at, told) in &isolate.evidence {
             let path = folder.evidence().join(&told.file);
-            let Ok(file) = path.symlink_metadata().map(|meta| meta.is_file()) else { continue };
+            let Ok(file) = path.symlink_metadata().map(|meta| meta.is_file()) else {
+                continue;
+            };
             if !file {
                 continue;
             }
@@ -239,17 +290,27 @@ fn evidence(record: &Record, folder: &Folder) -> Vec<Evidence> {
 
 fn cost(record: &Record) -> Cost {
     let last = |isolate: &Isolate| isolate.samples.points().last().map(|(_, sample)| sample.clone());
-    let agent_cpu: Vec<f64> =
-        record.isolates.values().filter_map(|isolate| last(isolate)?.agent_cpu_seconds).collect();
+    let agent_cpu: Vec<f64> = record
+        .isolates
+        .values()
+        .filter_map(|isolate| last(isolate)?.agent_cpu_seconds)
+        .collect();
     let worker_cpu = record.outside.cpu_seconds().filter(|seconds| *seconds > 0.0);
-    let agent_bytes: Vec<u64> = record.isolates.values().filter_map(|isolate| last(isolate)?.agent_bytes).collect();
+    let agent_bytes: Vec<u64> = record
+        .isolates
+        .values()
+        .filter_map(|isolate| last(isolate)?.agent_bytes)
+        .collect();
     Cost {
         agent_cpu_share: worker_cpu
             .filter(|_| !agent_cpu.is_empty())
             .map(|worker| (agent_cpu.iter().sum::<f64>() / worker).min(1.0)),
         agent_bytes: (!agent_bytes.is_empty()).then(|| agent_bytes.iter().sum()),
         // fold, since the sum of nothing is -0.0
-        pauses_seconds: record.isolates.values().fold(0.0, |sum, isolate| sum + isolate.pauses_seconds),
+        pauses_seconds: record
+            .isolates
+            .values()
+            .fold(0.0, |sum, isolate| sum + isolate.pauses_seconds),
         dropped_records: record.isolates.values().map(Isolate::dropped_records).sum(),
     }
 }
@@ -258,12 +319,22 @@ fn notes(record: &Record, study: &[String]) -> Vec<String> {
     let mut notes = study.to_vec();
     notes.extend(record.outside.notes());
     for isolate in record.isolates.values() {
-        notes.extend(isolate.skipped.iter().map(|reason| format!("a capture was left out: {reason}")));
+        notes.extend(
+            isolate
+                .skipped
+                .iter()
+                .map(|reason| format!("a capture was left out: {reason}")),
+        );
         for warning in &isolate.warnings {
             let (emitter, event) = (warning.emitter.as_deref(), warning.event.as_deref());
             if let (Some(emitter), Some(event)) = (emitter, event) {
-                let count = warning.count.map_or_else(String::new, |count| format!("{count} "));
-                notes.push(format!("{}: {count}`{event}` listeners on one {emitter}", warning.name));
+                let count = warning
+                    .count
+                    .map_or_else(String::new, |count| format!("{count} "));
+                notes.push(format!(
+                    "{}: {count}`{event}` listeners on one {emitter}",
+                    warning.name
+                ));
             }
         }
     }
@@ -273,10 +344,17 @@ fn notes(record: &Record, study: &[String]) -> Vec<String> {
 }
 
 fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
-    let mut series = Series { rss_bytes: record.outside.rss_series(record.started_at), ..Series::default() };
+    let mut series = Series {
+        rss_bytes: record.outside.rss_series(record.started_at),
+        ..Series::default()
+    };
     for (at, counts) in record.job_counts.points() {
         for (class, done) in counts {
-            series.jobs.entry(class.clone()).or_default().push((at - record.started_at, *done));
+            series
+                .jobs
+                .entry(class.clone())
+                .or_default()
+                .push((at - record.started_at, *done));
         }
     }
     let Some(isolate) = isolate else { return series };
@@ -285,13 +363,26 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
         let push = |list: &mut Vec<(f64, f64)>, value: Option<f64>| {
             list.extend(value.map(|value| (at - start, value)));
         };
-        push(&mut series.heap_used_bytes, sample.heap_used_bytes.map(|bytes| bytes as f64));
-        push(&mut series.external_bytes, sample.external_bytes.map(|bytes| bytes as f64));
-        push(&mut series.event_loop_delay_seconds, sample.event_loop_delay.and_then(|delay| delay.max));
+        push(
+            &mut series.heap_used_bytes,
+            sample.heap_used_bytes.map(|bytes| bytes as f64),
+        );
+        push(
+            &mut series.external_bytes,
+            sample.external_bytes.map(|bytes| bytes as f64),
+        );
+        push(
+            &mut series.event_loop_delay_seconds,
+            sample.event_loop_delay.and_then(|delay| delay.max),
+        );
     }
     for (at, event) in isolate.collections.points() {
-        series.live_after_gc_bytes.extend(event.live_bytes.map(|bytes| (at - start, bytes as f64)));
-        series.gc_pauses_seconds.extend(event.pause_seconds.map(|pause| (at - start, pause)));
+        series
+            .live_after_gc_bytes
+            .extend(event.live_bytes.map(|bytes| (at - start, bytes as f64)));
+        series
+            .gc_pauses_seconds
+            .extend(event.pause_seconds.map(|pause| (at - start, pause)));
     }
     for (at, floor) in isolate.floors.points() {
         let counts = floor.jobs.clone().filter(|jobs| !jobs.is_empty());
@@ -304,7 +395,11 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
             in_flight: floor.in_flight,
         });
     }
-    series.captures = isolate.evidence.iter().map(|(at, evidence)| (at - start, evidence.jobs)).collect();
+    series.captures = isolate
+        .evidence
+        .iter()
+        .map(|(at, evidence)| (at - start, evidence.jobs))
+        .collect();
     series
 }
 

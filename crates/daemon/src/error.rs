@@ -60,12 +60,12 @@ impl DaemonError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            DaemonError::NotFound { program } => {
-                Some(format!("check the spelling, or give the path: `plimsoll run -- ./{program}`"))
-            }
-            DaemonError::NotExecutable { program, .. } => {
-                Some(format!("make it executable with `chmod +x {program}`, or start it with its interpreter"))
-            }
+            DaemonError::NotFound { program } => Some(format!(
+                "check the spelling, or give the path: `plimsoll run -- ./{program}`"
+            )),
+            DaemonError::NotExecutable { program, .. } => Some(format!(
+                "make it executable with `chmod +x {program}`, or start it with its interpreter"
+            )),
             DaemonError::Folder { .. } => Some("choose another folder with `--out DIR`".into()),
             DaemonError::Attach(error) => error.hint(),
             DaemonError::Start { .. }

@@ -3,15 +3,15 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::Arc;
 use std::thread;
 
 use plimsoll_wire::agent::{AgentLine, MAX_LINE_BYTES, parse_line};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::SignalsInfo;
-use signal_hook::iterator::exfiltrator::origin::{WithOrigin};
+use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::siginfo::Cause;
 
 /// More agents than this at once are refused: a run-away fork must not exhaust our threads.
@@ -52,7 +52,9 @@ pub fn listen(listener: UnixListener, events: SyncSender<Event>) {
             if open.load(Ordering::Relaxed) >= MAX_CONNECTIONS {
                 continue; // dropping the stream closes it: the agent goes silent
             }
-            let Ok(commands) = stream.try_clone() else { continue };
+            let Ok(commands) = stream.try_clone() else {
+                continue;
+            };
             let id = ConnectionId(number as u64);
             if events.send(Event::Opened(id, commands)).is_err() {
                 return;
@@ -72,7 +74,11 @@ fn read_lines(id: ConnectionId, stream: UnixStream, events: &SyncSender<Event>) 
     let mut line = Vec::new();
     loop {
         line.clear();
-        let length = match reader.by_ref().take(MAX_LINE_BYTES as u64).read_until(b'\n', &mut line) {
+        let length = match reader
+            .by_ref()
+            .take(MAX_LINE_BYTES as u64)
+            .read_until(b'\n', &mut line)
+        {
             Ok(0) | Err(_) => break,
             Ok(length) => length,
         };
@@ -108,7 +114,13 @@ pub fn catch_signals(events: SyncSender<Event>) -> io::Result<()> {
     thread::spawn(move || {
         for origin in &mut signals {
             let from_terminal = matches!(origin.cause, Cause::Kernel);
-            if events.send(Event::Signal { signal: origin.signal, from_terminal }).is_err() {
+            if events
+                .send(Event::Signal {
+                    signal: origin.signal,
+                    from_terminal,
+                })
+                .is_err()
+            {
                 return;
             }
         }

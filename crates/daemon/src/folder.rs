@@ -63,7 +63,10 @@ impl Folder {
     pub fn listen(&self) -> Result<UnixListener, DaemonError> {
         let path = self.socket();
         let _ = fs::remove_file(&path); // left by a run with our pid that was killed
-        let listener = UnixListener::bind(&path).map_err(|source| DaemonError::Socket { path: path.clone(), source })?;
+        let listener = UnixListener::bind(&path).map_err(|source| DaemonError::Socket {
+            path: path.clone(),
+            source,
+        })?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600))
             .map_err(|source| DaemonError::Socket { path, source })?;
         Ok(listener)
@@ -78,8 +81,11 @@ impl Drop for Folder {
 }
 
 fn runtime_base() -> PathBuf {
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_dir());
-    base.filter(|dir| dir.as_os_str().len() < 60).unwrap_or_else(|| PathBuf::from("/tmp"))
+    let base = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_dir());
+    base.filter(|dir| dir.as_os_str().len() < 60)
+        .unwrap_or_else(|| PathBuf::from("/tmp"))
 }
 
 fn private_dir(path: &Path) -> io::Result<()> {

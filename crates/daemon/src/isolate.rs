@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use plimsoll_model::{Floor, GcEvent, GcKind, JobCounts, Sample};
 use plimsoll_wire::agent::{
-    AgentEvidence, AgentFloor, AgentGc, AgentJob, AgentLine, AgentMessage, AgentProfile, AgentSample, AgentScript,
-    AgentSpike, AgentWarning, ClassTotals, Hello,
+    AgentEvidence, AgentFloor, AgentGc, AgentJob, AgentLine, AgentMessage, AgentProfile, AgentSample,
+    AgentScript, AgentSpike, AgentWarning, ClassTotals, Hello,
 };
 
 /// Series keep at most so many points; past it every other point goes.
@@ -31,7 +31,11 @@ pub struct Thinned<T> {
 
 impl<T> Default for Thinned<T> {
     fn default() -> Self {
-        Thinned { points: Vec::new(), stride: 1, seen: 0 }
+        Thinned {
+            points: Vec::new(),
+            stride: 1,
+            seen: 0,
+        }
     }
 }
 
@@ -39,7 +43,7 @@ impl<T> Thinned<T> {
     /// Adds a point, or leaves it out once the series has been thinned.
     pub fn push(&mut self, point: T) {
         self.seen += 1;
-        if (self.seen - 1) % self.stride != 0 {
+        if !(self.seen - 1).is_multiple_of(self.stride) {
             return;
         }
         if self.points.len() >= MAX_POINTS {
@@ -151,14 +155,19 @@ impl Isolate {
     fn take_counts(&mut self, at: f64, classes: BTreeMap<String, ClassTotals>) {
         // A message holds the classes that have changed since the one before.
         self.classes.extend(classes);
-        let counts = self.classes.iter().map(|(name, class)| (name.clone(), class.done)).collect();
+        let counts = self
+            .classes
+            .iter()
+            .map(|(name, class)| (name.clone(), class.done))
+            .collect();
         self.job_counts.push((at, counts));
     }
 
     fn take_job(&mut self, at: f64, job: AgentJob) {
         if let Some(peak) = job.peak_bytes.filter(|peak| *peak > 0) {
             self.peaks.push((job.started_at.unwrap_or(at), job.clone()));
-            self.peaks.sort_by_key(|(_, job)| std::cmp::Reverse(job.peak_bytes));
+            self.peaks
+                .sort_by_key(|(_, job)| std::cmp::Reverse(job.peak_bytes));
             self.peaks.truncate(MAX_NOTES);
             debug_assert!(peak > 0);
         }
@@ -182,19 +191,27 @@ impl Isolate {
     pub fn forget_farewell(&mut self) -> bool {
         let total = |floor: &AgentFloor| floor.live_bytes as f64 + floor.external_bytes.unwrap_or(0) as f64;
         let floors = self.floors.points();
-        let [(_, first), .., (_, before), (_, last)] = floors else { return false };
+        let [(_, first), .., (_, before), (_, last)] = floors else {
+            return false;
+        };
         let grown = (total(before) - total(first)).max(FAREWELL_BYTES);
         if !last.is_final || total(before) - total(last) < FAREWELL_SHARE * grown {
             return false;
         }
         self.floors.pop();
-        self.evidence.retain(|(_, evidence)| evidence.reason.as_deref() != Some("exit"));
+        self.evidence
+            .retain(|(_, evidence)| evidence.reason.as_deref() != Some("exit"));
         true
     }
 
     /// Records that agents could not deliver.
     pub fn dropped_records(&self) -> u64 {
-        let told = self.samples.points().last().and_then(|(_, sample)| sample.dropped).unwrap_or(0);
+        let told = self
+            .samples
+            .points()
+            .last()
+            .and_then(|(_, sample)| sample.dropped)
+            .unwrap_or(0);
         told + self.garbled
     }
 }
@@ -209,7 +226,9 @@ fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 255
         && !name.starts_with('.')
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// A floor as detection wants it. `counts` stand in where the agent did not give its own.
@@ -270,7 +289,10 @@ mod tests {
     fn classes_that_did_not_change_are_kept() {
         let mut isolate = Isolate::default();
         for (class, done) in [("a", 3), ("b", 4), ("a", 5)] {
-            let totals = ClassTotals { done, ..ClassTotals::default() };
+            let totals = ClassTotals {
+                done,
+                ..ClassTotals::default()
+            };
             isolate.take_counts(0.0, BTreeMap::from([(class.to_owned(), totals)]));
         }
         assert_eq!(isolate.jobs_done(), 9);
@@ -281,7 +303,14 @@ mod tests {
         let check = |live: &[u64], expected: usize| {
             let mut isolate = Isolate::default();
             for bytes in live {
-                isolate.take_floor(0.0, AgentFloor { live_bytes: *bytes, is_final: true, ..AgentFloor::default() });
+                isolate.take_floor(
+                    0.0,
+                    AgentFloor {
+                        live_bytes: *bytes,
+                        is_final: true,
+                        ..AgentFloor::default()
+                    },
+                );
             }
             assert_eq!(isolate.forget_farewell(), expected < live.len());
             assert_eq!(isolate.floors.points().len(), expected, "{live:?}");
@@ -295,8 +324,21 @@ mod tests {
     #[test]
     fn evidence_outside_the_folder_is_refused() {
         let mut isolate = Isolate::default();
-        for file in ["../x", "/etc/passwd", "", ".hidden", "a/b", "heap-1-0-1-10.heapsnapshot"] {
-            isolate.take_evidence(0.0, AgentEvidence { file: file.into(), ..AgentEvidence::default() });
+        for file in [
+            "../x",
+            "/etc/passwd",
+            "",
+            ".hidden",
+            "a/b",
+            "heap-1-0-1-10.heapsnapshot",
+        ] {
+            isolate.take_evidence(
+                0.0,
+                AgentEvidence {
+                    file: file.into(),
+                    ..AgentEvidence::default()
+                },
+            );
         }
         assert_eq!(isolate.evidence.len(), 1);
     }

@@ -39,9 +39,18 @@ pub fn judge(record: &Record, options: &Options) -> Judged {
         })
         .collect();
     judged.sort_by(|a, b| urgency(record, b).total_cmp(&urgency(record, a)));
-    let others = judged.iter().skip(1).map(|(id, assessment, ..)| (*id, assessment.verdict.status)).collect();
+    let others = judged
+        .iter()
+        .skip(1)
+        .map(|(id, assessment, ..)| (*id, assessment.verdict.status))
+        .collect();
     match judged.into_iter().next() {
-        Some((id, assessment, readings, _)) => Judged { isolate: Some(id), assessment, readings, others },
+        Some((id, assessment, readings, _)) => Judged {
+            isolate: Some(id),
+            assessment,
+            readings,
+            others,
+        },
         None => from_outside(record, options),
     }
 }
@@ -50,7 +59,12 @@ fn from_outside(record: &Record, options: &Options) -> Judged {
     let limit_bytes = limit_bytes(record, options, None);
     let readings = record.outside.readings(record.started_at);
     let assessment = assess(&readings, limit_bytes, options);
-    Judged { isolate: None, assessment, readings, others: Vec::new() }
+    Judged {
+        isolate: None,
+        assessment,
+        readings,
+        others: Vec::new(),
+    }
 }
 
 fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> Assessment {
@@ -60,8 +74,17 @@ fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> 
         None => MinimumEffect::Derived,
     };
     let seconds = readings.last().map_or(0.0, Reading::at_seconds);
-    let watch = if seconds < SERVICE_SECONDS { Watch::Run } else { Watch::Service };
-    let mut detector = Detector::new(Settings { limit_bytes, minimum_effect, watch, ..Settings::default() });
+    let watch = if seconds < SERVICE_SECONDS {
+        Watch::Run
+    } else {
+        Watch::Service
+    };
+    let mut detector = Detector::new(Settings {
+        limit_bytes,
+        minimum_effect,
+        watch,
+        ..Settings::default()
+    });
     for reading in readings {
         detector.observe(reading);
     }
@@ -73,7 +96,11 @@ fn urgency(record: &Record, judged: &(ConnectionId, Assessment, Vec<Reading>, Op
     let (id, assessment, readings, _) = judged;
     let verdict = &assessment.verdict;
     let leak = match verdict.status {
-        Status::Leaking => 1e18 + verdict.bytes_per_hour.map_or(0.0, |estimate| estimate.estimate.clamp(0.0, 1e17)),
+        Status::Leaking => {
+            1e18 + verdict
+                .bytes_per_hour
+                .map_or(0.0, |estimate| estimate.estimate.clamp(0.0, 1e17))
+        }
         _ => 0.0,
     };
     leak + record.isolates[id].jobs_done() as f64 * 1e3 + readings.len() as f64
@@ -82,16 +109,30 @@ fn urgency(record: &Record, judged: &(ConnectionId, Assessment, Vec<Reading>, Op
 /// Isolates that may be the worker: those in processes that run jobs, their threads and their
 /// children; where nobody runs jobs, every Node process that is no wrapper.
 fn candidates(record: &Record) -> Vec<ConnectionId> {
-    let mut working: BTreeSet<u32> =
-        record.isolates.values().filter(|isolate| isolate.jobs_done() > 0).map(|isolate| isolate.hello.pid).collect();
-    let parents: BTreeMap<u32, u32> =
-        record.isolates.values().map(|isolate| (isolate.hello.pid, isolate.hello.ppid)).collect();
+    let mut working: BTreeSet<u32> = record
+        .isolates
+        .values()
+        .filter(|isolate| isolate.jobs_done() > 0)
+        .map(|isolate| isolate.hello.pid)
+        .collect();
+    let parents: BTreeMap<u32, u32> = record
+        .isolates
+        .values()
+        .map(|isolate| (isolate.hello.pid, isolate.hello.ppid))
+        .collect();
     if working.is_empty() {
         let wrappers: BTreeSet<u32> = parents.values().copied().collect();
-        working = parents.keys().copied().filter(|pid| !wrappers.contains(pid)).collect();
+        working = parents
+            .keys()
+            .copied()
+            .filter(|pid| !wrappers.contains(pid))
+            .collect();
     } else {
-        let children: Vec<u32> =
-            parents.iter().filter(|(_, parent)| working.contains(parent)).map(|(pid, _)| *pid).collect();
+        let children: Vec<u32> = parents
+            .iter()
+            .filter(|(_, parent)| working.contains(parent))
+            .map(|(pid, _)| *pid)
+            .collect();
         working.extend(children);
     }
     let mut found: Vec<ConnectionId> = record
@@ -107,8 +148,13 @@ fn candidates(record: &Record) -> Vec<ConnectionId> {
 /// The least of budget, cgroup, the runtime's own heap limit and the machine.
 fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) -> Option<u64> {
     let runtime = isolate.and_then(|isolate| isolate.hello.heap_limit_bytes);
-    [options.budget_bytes, record.outside.cgroup_limit_bytes(), runtime, record.outside.machine_bytes()]
-        .into_iter()
-        .flatten()
-        .min()
+    [
+        options.budget_bytes,
+        record.outside.cgroup_limit_bytes(),
+        runtime,
+        record.outside.machine_bytes(),
+    ]
+    .into_iter()
+    .flatten()
+    .min()
 }

@@ -87,13 +87,19 @@ fn conclude(
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
     let mut record = Watch::new(options, target, view).run(events)?;
-    let farewells = record.isolates.values_mut().filter_map(|isolate| isolate.forget_farewell().then_some(())).count();
+    let farewells = record
+        .isolates
+        .values_mut()
+        .filter_map(|isolate| isolate.forget_farewell().then_some(()))
+        .count();
     let judged = judge::judge(&record, options);
     let mut study = study::study(&record, &judged, folder, view);
     if farewells > 0 {
-        study.notes.push("the worker let go of its state on its way out; the last look before that counts".into());
+        study
+            .notes
+            .push("the worker let go of its state on its way out; the last look before that counts".into());
     }
-    let outcome = compose::compose(command, options, folder, record, judged, study);
+    let outcome = compose::compose(command, options, folder, &record, judged, study);
     outcome.write_all(folder)?;
     Ok(outcome)
 }

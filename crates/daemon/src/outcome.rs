@@ -38,7 +38,16 @@ impl Outcome {
         out: &Path,
     ) -> Self {
         let (status, stopped) = (record.status, record.stopped);
-        Outcome { report, series, flame, notes, readings, status, stopped, out: out.to_owned() }
+        Outcome {
+            report,
+            series,
+            flame,
+            notes,
+            readings,
+            status,
+            stopped,
+            out: out.to_owned(),
+        }
     }
 
     /// The verdict in one word.
@@ -86,14 +95,21 @@ impl Outcome {
     }
 
     fn story<'a>(&'a self, html_path: Option<&'a str>) -> Story<'a> {
-        Story { report: &self.report, series: &self.series, flame: &self.flame, notes: &self.notes, html_path }
+        Story {
+            report: &self.report,
+            series: &self.series,
+            flame: &self.flame,
+            notes: &self.notes,
+            html_path,
+        }
     }
 
     /// Writes every form and the trace into the run's folder.
     pub(crate) fn write_all(&self, folder: &Folder) -> Result<(), DaemonError> {
         for name in ["report.json", "report.html", "report.md"] {
             let path = folder.out().join(name);
-            self.write_report(&path).map_err(|source| DaemonError::Folder { path, source })?;
+            self.write_report(&path)
+                .map_err(|source| DaemonError::Folder { path, source })?;
         }
         let path = folder.out().join("trace.ndjson");
         write_private(&path, &self.trace()).map_err(|source| DaemonError::Folder { path, source })

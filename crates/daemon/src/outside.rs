@@ -80,9 +80,18 @@ impl Outside {
             return;
         }
         self.looks += 1;
-        self.next_at = now + if self.looks < EARLY_LOOKS { EARLY_INTERVAL_SECONDS } else { INTERVAL_SECONDS };
+        self.next_at = now
+            + if self.looks < EARLY_LOOKS {
+                EARLY_INTERVAL_SECONDS
+            } else {
+                INTERVAL_SECONDS
+            };
         self.follow_tree();
-        let detail = if self.looks % FULL_EVERY == 1 { Detail::Full } else { Detail::Counters };
+        let detail = if self.looks % FULL_EVERY == 1 {
+            Detail::Full
+        } else {
+            Detail::Counters
+        };
         let mut total = 0;
         for seen in self.seen.values_mut().filter(|seen| seen.alive) {
             match seen.sampler.sample(detail) {
@@ -109,8 +118,11 @@ impl Outside {
     fn follow_tree(&mut self) {
         let Some(tree) = &mut self.tree else { return };
         tree.refresh();
-        let new: Vec<ProcessKey> =
-            tree.members().map(|member| member.key).filter(|key| !self.seen.contains_key(key)).collect();
+        let new: Vec<ProcessKey> = tree
+            .members()
+            .map(|member| member.key)
+            .filter(|key| !self.seen.contains_key(key))
+            .collect();
         for key in new {
             if self.seen.values().filter(|seen| seen.alive).count() >= MAX_SAMPLED {
                 self.not_sampled += 1;
@@ -121,7 +133,16 @@ impl Outside {
                 self.seen.retain(|_, seen| seen.alive);
             }
             if let Ok(sampler) = ProcessSampler::open_key(&self.roots, key) {
-                self.seen.insert(key, Seen { sampler, last: None, series: Thinned::default(), alive: true, census: (0, Vec::new()) });
+                self.seen.insert(
+                    key,
+                    Seen {
+                        sampler,
+                        last: None,
+                        series: Thinned::default(),
+                        alive: true,
+                        census: (0, Vec::new()),
+                    },
+                );
             }
         }
     }
@@ -139,14 +160,21 @@ impl Outside {
 
     /// Processes that live, the started one first.
     pub fn pids(&self) -> Vec<u32> {
-        self.seen.iter().filter(|(_, seen)| seen.alive).map(|(key, _)| key.pid).collect()
+        self.seen
+            .iter()
+            .filter(|(_, seen)| seen.alive)
+            .map(|(key, _)| key.pid)
+            .collect()
     }
 
     /// Processes without children: where a wrapper does not pass signals on, the worker is one of them.
     pub fn leaves(&self) -> Vec<u32> {
         let Some(tree) = &self.tree else { return Vec::new() };
         let parents: Vec<u32> = tree.members().map(|member| member.parent_pid).collect();
-        tree.members().map(|member| member.key.pid).filter(|pid| !parents.contains(pid)).collect()
+        tree.members()
+            .map(|member| member.key.pid)
+            .filter(|pid| !parents.contains(pid))
+            .collect()
     }
 
     /// Resident memory of the whole tree at the last look.
@@ -162,7 +190,9 @@ impl Outside {
     /// CPU time of the tree so far.
     pub fn cpu_seconds(&self) -> Option<f64> {
         let used = self.seen.values().filter_map(|seen| seen.last.as_ref());
-        let used: Vec<f64> = used.map(|sample| sample.user_cpu_seconds + sample.system_cpu_seconds).collect();
+        let used: Vec<f64> = used
+            .map(|sample| sample.user_cpu_seconds + sample.system_cpu_seconds)
+            .collect();
         (!used.is_empty()).then(|| used.iter().sum())
     }
 
@@ -178,7 +208,11 @@ impl Outside {
 
     /// Resident memory of the tree over time.
     pub fn rss_series(&self, start: f64) -> Vec<(f64, f64)> {
-        self.total_rss.points().iter().map(|(at, bytes)| (at - start, *bytes as f64)).collect()
+        self.total_rss
+            .points()
+            .iter()
+            .map(|(at, bytes)| (at - start, *bytes as f64))
+            .collect()
     }
 
     /// Open descriptors and threads of a process over time.
@@ -186,7 +220,11 @@ impl Outside {
         let seen = self.seen.iter().find(|(key, _)| key.pid == pid);
         let points = seen.map_or(&[][..], |(_, seen)| seen.series.points());
         points.iter().map(|(at, sample)| {
-            (*at, sample.descriptors.as_ref().map(|open| u64::from(open.total)), u64::from(sample.threads))
+            (
+                *at,
+                sample.descriptors.as_ref().map(|open| u64::from(open.total)),
+                u64::from(sample.threads),
+            )
         })
     }
 
@@ -199,7 +237,10 @@ impl Outside {
     /// What detection can read without an agent: resident memory, descriptors and threads of the
     /// process that holds most.
     pub fn readings(&self, start: f64) -> Vec<Reading> {
-        let largest = self.seen.values().max_by_key(|seen| seen.last.as_ref().map(|sample| sample.rss_bytes));
+        let largest = self
+            .seen
+            .values()
+            .max_by_key(|seen| seen.last.as_ref().map(|sample| sample.rss_bytes));
         let points = largest.map_or(&[][..], |seen| seen.series.points());
         let reading = |(at, sample): &(f64, ProcessSample)| {
             Reading::Sample(Sample {
@@ -217,22 +258,38 @@ impl Outside {
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let kills = |sample: &Option<CgroupSample>| sample.as_ref().and_then(|sample| sample.events.oom_kill);
-        if let (Some(before), Some(after)) = (kills(&self.first_cgroup), kills(&self.last_cgroup)) {
-            if after > before {
-                notes.push(format!("the kernel killed {} process(es) of this cgroup for want of memory", after - before));
-            }
+        if let (Some(before), Some(after)) = (kills(&self.first_cgroup), kills(&self.last_cgroup))
+            && after > before
+        {
+            notes.push(format!(
+                "the kernel killed {} process(es) of this cgroup for want of memory",
+                after - before
+            ));
         }
-        if let Some(fullness) = self.last_cgroup.as_ref().and_then(|sample| sample.fullness) {
-            if fullness > 0.9 {
-                notes.push(format!("the cgroup is at {:.0} % of its memory limit", fullness * 100.0));
-            }
+        if let Some(fullness) = self.last_cgroup.as_ref().and_then(|sample| sample.fullness)
+            && fullness > 0.9
+        {
+            notes.push(format!(
+                "the cgroup is at {:.0} % of its memory limit",
+                fullness * 100.0
+            ));
         }
-        let pressure = self.last_cgroup.as_ref().and_then(|sample| sample.pressure.as_ref());
-        if let Some(pressure) = pressure.filter(|pressure| pressure.some.last_60s_percent > PRESSURE_PERCENT) {
-            notes.push(format!("memory pressure: {:.0} % of the last minute", pressure.some.last_60s_percent));
+        let pressure = self
+            .last_cgroup
+            .as_ref()
+            .and_then(|sample| sample.pressure.as_ref());
+        if let Some(pressure) = pressure.filter(|pressure| pressure.some.last_60s_percent > PRESSURE_PERCENT)
+        {
+            notes.push(format!(
+                "memory pressure: {:.0} % of the last minute",
+                pressure.some.last_60s_percent
+            ));
         }
         if self.not_sampled > 0 {
-            notes.push(format!("{} processes were not sampled (more than {MAX_SAMPLED} at once)", self.not_sampled));
+            notes.push(format!(
+                "{} processes were not sampled (more than {MAX_SAMPLED} at once)",
+                self.not_sampled
+            ));
         }
         notes
     }

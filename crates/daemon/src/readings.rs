@@ -12,11 +12,20 @@ use crate::watch::Record;
 pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
     let start = record.started_at;
     let own = isolate.jobs_done() > 0;
-    let series = if own { own_counts(isolate) } else { record.job_counts.points().to_vec() };
+    let series = if own {
+        own_counts(isolate)
+    } else {
+        record.job_counts.points().to_vec()
+    };
     let counts_then = |at: f64| counts_at(&series, at);
     let mut readings: Vec<Reading> = Vec::new();
     for (at, sample) in isolate.samples.points() {
-        readings.push(Reading::Sample(sample_reading(start, *at, sample, counts_then(*at))));
+        readings.push(Reading::Sample(sample_reading(
+            start,
+            *at,
+            sample,
+            counts_then(*at),
+        )));
     }
     // Descriptors and threads belong to the process, so the main thread speaks for them.
     if isolate.hello.thread == 0 {
@@ -35,7 +44,12 @@ pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
         readings.extend(gc_reading(start, *at, event).map(Reading::Gc));
     }
     for (at, floor) in isolate.floors.points() {
-        readings.push(Reading::Floor(floor_reading(start, *at, floor, Some(counts_then(*at)))));
+        readings.push(Reading::Floor(floor_reading(
+            start,
+            *at,
+            floor,
+            Some(counts_then(*at)),
+        )));
     }
     readings.sort_by(|a, b| a.at_seconds().total_cmp(&b.at_seconds()));
     readings
@@ -46,7 +60,11 @@ pub fn readings(record: &Record, isolate: &Isolate) -> Vec<Reading> {
 fn own_counts(isolate: &Isolate) -> Vec<(f64, JobCounts)> {
     let floors = isolate.floors.points().iter();
     let floors = floors.filter_map(|(at, floor)| Some((*at, floor.jobs.clone()?, true)));
-    let told = isolate.job_counts.points().iter().map(|(at, counts)| (*at, counts.clone(), false));
+    let told = isolate
+        .job_counts
+        .points()
+        .iter()
+        .map(|(at, counts)| (*at, counts.clone(), false));
     let mut series: Vec<(f64, JobCounts, bool)> = floors.chain(told).collect();
     series.sort_by(|a, b| a.0.total_cmp(&b.0));
     let total = |counts: &JobCounts| counts.values().sum::<u64>();
@@ -72,11 +90,16 @@ pub fn counts_at(series: &[(f64, JobCounts)], at: f64) -> JobCounts {
     let Some((before_at, before)) = after.checked_sub(1).map(|last| &series[last]) else {
         return JobCounts::new();
     };
-    let Some((after_at, later)) = series.get(after) else { return before.clone() };
+    let Some((after_at, later)) = series.get(after) else {
+        return before.clone();
+    };
     let share = ((at - before_at) / (after_at - before_at)).clamp(0.0, 1.0);
     let between = |(class, count): (&String, &u64)| {
         let earlier = before.get(class).copied().unwrap_or(0);
-        (class.clone(), earlier + (count.saturating_sub(earlier) as f64 * share) as u64)
+        (
+            class.clone(),
+            earlier + (count.saturating_sub(earlier) as f64 * share) as u64,
+        )
     };
     later.iter().map(between).collect()
 }

@@ -64,6 +64,10 @@ mod tests {
     fn only_plain_files_are_read() {
         assert!(FileSources.source("node:events").is_none());
         assert!(FileSources.source("/dev/null").is_none());
-        assert!(FileSources.source(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).is_some());
+        assert!(
+            FileSources
+                .source(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+                .is_some()
+        );
     }
 }

@@ -41,12 +41,19 @@ pub struct Study {
 pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
-        return Study { verdict, suspects: Vec::new(), notes: Vec::new() };
+        return Study {
+            verdict,
+            suspects: Vec::new(),
+            notes: Vec::new(),
+        };
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
     let verdict = in_bytes(plimsoll_attribute::settle(verdict, &growth));
-    let profile = isolate.profile.as_ref().map_or_else(Vec::new, |profile| stacks(&profile.stacks));
+    let profile = isolate
+        .profile
+        .as_ref()
+        .map_or_else(Vec::new, |profile| stacks(&profile.stacks));
     let mut suspects = plimsoll_attribute::attribute(&Input {
         growth: &growth,
         classes: &class_growth(record, judged),
@@ -56,10 +63,17 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     if verdict.channel == Some(Channel::Fds) {
         let census = record.outside.census(isolate.hello.pid);
         suspects.splice(0..0, census::suspect(&judged.assessment, census));
-        suspects.iter_mut().zip(1..).for_each(|(suspect, rank)| suspect.rank = rank);
+        suspects
+            .iter_mut()
+            .zip(1..)
+            .for_each(|(suspect, rank)| suspect.rank = rank);
     }
     notes.extend(others(record, judged));
-    Study { verdict, suspects, notes }
+    Study {
+        verdict,
+        suspects,
+        notes,
+    }
 }
 
 fn read_growth(
@@ -73,7 +87,14 @@ fn read_growth(
     let mut study = GrowthStudy::new(Some(agent.to_string_lossy().into_owned()));
     let chosen = choose(&isolate.evidence);
     for (done, evidence) in chosen.iter().enumerate() {
-        view.update(record, Phase::Reading { done, of: chosen.len() }, std::time::Duration::ZERO);
+        view.update(
+            record,
+            Phase::Reading {
+                done,
+                of: chosen.len(),
+            },
+            std::time::Duration::ZERO,
+        );
         let path = folder.evidence().join(&evidence.file);
         study.make_room();
         match read_dump(&path) {
@@ -138,7 +159,10 @@ fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
 
 /// Isolates that leak beside the one that the report is about.
 fn others(record: &Record, judged: &Judged) -> Vec<String> {
-    let leaking = judged.others.iter().filter(|(_, status)| *status == Status::Leaking);
+    let leaking = judged
+        .others
+        .iter()
+        .filter(|(_, status)| *status == Status::Leaking);
     let hello = |id| record.isolates.get(id).map(|isolate| &isolate.hello);
     leaking
         .filter_map(|(id, _)| hello(id))
@@ -148,7 +172,10 @@ fn others(record: &Record, judged: &Judged) -> Vec<String> {
 
 /// Descriptors and threads are counts: what they weigh is not known.
 fn in_bytes(mut verdict: Verdict) -> Verdict {
-    if matches!(verdict.channel, Some(Channel::Fds | Channel::Threads | Channel::Backlog)) {
+    if matches!(
+        verdict.channel,
+        Some(Channel::Fds | Channel::Threads | Channel::Backlog)
+    ) {
         verdict.bytes_per_job = None;
         verdict.bytes_per_hour = None;
         verdict.exhaustion_in_seconds = None;
@@ -178,8 +205,18 @@ mod tests {
     use super::*;
 
     fn check(jobs: &[u64], expected: &[u64]) {
-        let evidence: Vec<(f64, AgentEvidence)> =
-            jobs.iter().map(|jobs| (0.0, AgentEvidence { jobs: *jobs, ..AgentEvidence::default() })).collect();
+        let evidence: Vec<(f64, AgentEvidence)> = jobs
+            .iter()
+            .map(|jobs| {
+                (
+                    0.0,
+                    AgentEvidence {
+                        jobs: *jobs,
+                        ..AgentEvidence::default()
+                    },
+                )
+            })
+            .collect();
         let chosen: Vec<u64> = choose(&evidence).iter().map(|evidence| evidence.jobs).collect();
         assert_eq!(chosen, expected, "{jobs:?}");
     }

@@ -36,9 +36,13 @@ pub enum StopCause {
 enum Stopping {
     No,
     /// The job library closes; SIGTERM at the deadline or when it has closed.
-    Closing { since: Instant },
+    Closing {
+        since: Instant,
+    },
     /// Told to end; SIGKILL after the grace.
-    Told { since: Instant },
+    Told {
+        since: Instant,
+    },
     Killed,
 }
 
@@ -87,7 +91,9 @@ impl Record {
         let (_, first) = isolate.floors.points().first()?;
         let (_, last) = isolate.floors.points().last()?;
         let count = |jobs: &Option<JobCounts>| jobs.as_ref().map(|jobs| jobs.values().sum::<u64>());
-        let jobs = count(&last.jobs)?.checked_sub(count(&first.jobs)?).filter(|jobs| *jobs >= 10)?;
+        let jobs = count(&last.jobs)?
+            .checked_sub(count(&first.jobs)?)
+            .filter(|jobs| *jobs >= 10)?;
         Some((last.live_bytes as f64 - first.live_bytes as f64) / jobs as f64)
     }
 }
@@ -104,7 +110,9 @@ fn total_jobs(isolates: &BTreeMap<ConnectionId, Isolate>) -> JobCounts {
 
 /// Seconds since the Unix epoch.
 pub fn unix_now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// What the loop watches.
@@ -193,7 +201,8 @@ impl<'a> Watch<'a> {
         match self.target {
             Target::Started(_) => self.record.status.is_some(),
             Target::Attached(_) => {
-                self.record.outside.root_is_gone() || matches!(self.stopping, Stopping::Told { since } if since.elapsed() > LAST_WORDS)
+                self.record.outside.root_is_gone()
+                    || matches!(self.stopping, Stopping::Told { since } if since.elapsed() > LAST_WORDS)
             }
         }
     }
@@ -203,8 +212,14 @@ impl<'a> Watch<'a> {
         // Connections that were never accepted before the worker's end arrive here as well.
         let mut quiet_until = Instant::now() + Duration::from_millis(50);
         while self.record.isolates.values().any(|isolate| isolate.open) || Instant::now() < quiet_until {
-            let until = if self.record.isolates.values().any(|isolate| isolate.open) { deadline } else { quiet_until };
-            let Some(wait) = until.checked_duration_since(Instant::now()) else { break };
+            let until = if self.record.isolates.values().any(|isolate| isolate.open) {
+                deadline
+            } else {
+                quiet_until
+            };
+            let Some(wait) = until.checked_duration_since(Instant::now()) else {
+                break;
+            };
             match events.recv_timeout(wait) {
                 Ok(Event::Signal { .. } | Event::Exited(_)) => {}
                 Ok(event) => {
@@ -223,7 +238,10 @@ impl<'a> Watch<'a> {
             Event::Garbled(id) => self.isolate(id).garbled += 1,
             Event::Closed(id) => self.close(id),
             Event::Exited(status) => self.record.status = Some(status.unwrap_or_default()),
-            Event::Signal { signal, from_terminal } => return self.signalled(signal, from_terminal),
+            Event::Signal {
+                signal,
+                from_terminal,
+            } => return self.signalled(signal, from_terminal),
         }
         Ok(())
     }
@@ -254,7 +272,9 @@ impl<'a> Watch<'a> {
         };
         self.isolate(id).take(line);
         if counts {
-            self.record.job_counts.push((at, total_jobs(&self.record.isolates)));
+            self.record
+                .job_counts
+                .push((at, total_jobs(&self.record.isolates)));
         }
         if let Some(closing) = reached {
             self.reached.insert(id);
@@ -267,18 +287,36 @@ impl<'a> Watch<'a> {
 
     fn tick(&mut self) {
         self.record.outside.tick(unix_now());
-        if self.options.duration.is_some_and(|limit| self.began.elapsed() >= limit) {
+        if self
+            .options
+            .duration
+            .is_some_and(|limit| self.began.elapsed() >= limit)
+        {
             self.stop(StopCause::Duration, false);
         }
-        if self.options.jobs.is_some_and(|jobs| self.record.jobs().values().sum::<u64>() >= jobs) {
+        if self
+            .options
+            .jobs
+            .is_some_and(|jobs| self.record.jobs().values().sum::<u64>() >= jobs)
+        {
             // Several processes may share the work, so that none of them reaches the count alone.
-            let several = self.record.isolates.values().filter(|isolate| isolate.jobs_done() > 0).count() > 1;
+            let several = self
+                .record
+                .isolates
+                .values()
+                .filter(|isolate| isolate.jobs_done() > 0)
+                .count()
+                > 1;
             if several {
                 self.stop(StopCause::Jobs, false);
             }
         }
         self.press_on();
-        let phase = if self.stopping == Stopping::No { Phase::Watching } else { Phase::Stopping };
+        let phase = if self.stopping == Stopping::No {
+            Phase::Watching
+        } else {
+            Phase::Stopping
+        };
         self.view.update(&self.record, phase, self.began.elapsed());
     }
 
@@ -297,17 +335,25 @@ impl<'a> Watch<'a> {
         }
         self.record.stopped = Some(cause);
         match self.target {
-            Target::Started(_) if closing => self.stopping = Stopping::Closing { since: Instant::now() },
+            Target::Started(_) if closing => {
+                self.stopping = Stopping::Closing {
+                    since: Instant::now(),
+                }
+            }
             Target::Started(_) => self.terminate(),
             Target::Attached(_) => {
                 self.tell_all(AgentCommand::Capture);
-                self.stopping = Stopping::Told { since: Instant::now() };
+                self.stopping = Stopping::Told {
+                    since: Instant::now(),
+                };
             }
         }
     }
 
     fn terminate(&mut self) {
-        self.stopping = Stopping::Told { since: Instant::now() };
+        self.stopping = Stopping::Told {
+            since: Instant::now(),
+        };
         self.signal_workers(Signal::TERM);
     }
 
@@ -355,10 +401,16 @@ impl<'a> Watch<'a> {
             Target::Attached(_) => self.stop_attached(),
             Target::Started(_) => {
                 if !from_terminal {
-                    let passed = if signal == signal_hook::consts::SIGINT { Signal::INT } else { Signal::TERM };
+                    let passed = if signal == signal_hook::consts::SIGINT {
+                        Signal::INT
+                    } else {
+                        Signal::TERM
+                    };
                     self.signal_workers(passed);
                 }
-                self.stopping = Stopping::Told { since: Instant::now() };
+                self.stopping = Stopping::Told {
+                    since: Instant::now(),
+                };
             }
         }
         Ok(())

@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::time::{Duration, Instant};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use plimsoll_model::Exit;
 use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
@@ -40,23 +40,38 @@ const PROFILE_INTERVAL_BYTES: u64 = 256 << 10;
 pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<Child, DaemonError> {
     let (program, arguments) = command.split_first().expect("the command line demands a program");
     let mut process = Command::new(program);
-    process.args(arguments).envs(options.environment.iter().map(|(name, value)| (name, value)));
+    process
+        .args(arguments)
+        .envs(options.environment.iter().map(|(name, value)| (name, value)));
     if options.agent {
         let files = AgentFiles::write(folder.private())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
         let present = std::env::var("NODE_OPTIONS").ok();
-        process.env(CONFIG_VARIABLE, config).env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+        process
+            .env(CONFIG_VARIABLE, config)
+            .env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
     }
     if let WorkerOutput::File(path) = &options.output {
         let (out, err) = File::create(path)
             .and_then(|file| Ok((file.try_clone()?, file)))
-            .map_err(|source| DaemonError::Folder { path: path.clone(), source })?;
+            .map_err(|source| DaemonError::Folder {
+                path: path.clone(),
+                source,
+            })?;
         process.stdin(Stdio::null()).stdout(out).stderr(err);
     }
     process.spawn().map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => DaemonError::NotFound { program: program.clone() },
-        io::ErrorKind::PermissionDenied => DaemonError::NotExecutable { program: program.clone(), source },
-        _ => DaemonError::Start { program: program.clone(), source },
+        io::ErrorKind::NotFound => DaemonError::NotFound {
+            program: program.clone(),
+        },
+        io::ErrorKind::PermissionDenied => DaemonError::NotExecutable {
+            program: program.clone(),
+            source,
+        },
+        _ => DaemonError::Start {
+            program: program.clone(),
+            source,
+        },
     })
 }
 
@@ -66,7 +81,11 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
 /// [`DaemonError::Attach`].
 pub fn inject_into(pid: u32, options: &Options, folder: &Folder) -> Result<Vec<String>, DaemonError> {
     let files = AgentFiles::write(folder.private())?;
-    let config = AgentConfig { hold_job_starts: false, jobs: None, ..agent_config(options, folder) };
+    let config = AgentConfig {
+        hold_job_starts: false,
+        jobs: None,
+        ..agent_config(options, folder)
+    };
     let config = serde_json::to_string(&config).expect("plain data serialises");
     let attached = attach(pid, &files.entry(), &config, Instant::now() + ATTACH_DEADLINE)?;
     Ok(attached.command)
@@ -82,15 +101,20 @@ const ATTACH_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a process ended, in the report's words.
 pub fn exit_of(status: ExitStatus) -> Exit {
-    let signal = status.signal().map(|signal| {
-        signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
-    });
-    Exit { code: status.code(), signal }
+    let signal = status
+        .signal()
+        .map(|signal| signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned));
+    Exit {
+        code: status.code(),
+        signal,
+    }
 }
 
 /// The code that a shell would give: its own, or 128 + signal.
 pub fn shell_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     u8::try_from(code.unwrap_or(125)).unwrap_or(125)
 }
 

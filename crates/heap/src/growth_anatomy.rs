@@ -28,7 +28,13 @@ impl Anatomy {
             span[node.0 as usize] = (position as u32, position as u32 + subtree);
         }
         let (idom, order) = dominators.into_tree();
-        let mut anatomy = Anatomy { graph, idom, order, retained: Vec::new(), span };
+        let mut anatomy = Anatomy {
+            graph,
+            idom,
+            order,
+            retained: Vec::new(),
+            span,
+        };
         anatomy.rehang_table_strings();
         anatomy.retained = anatomy.weigh(excluded_script);
         anatomy
@@ -117,16 +123,20 @@ impl Anatomy {
 
     fn belongs(&self, node: NodeIndex, scripts: &HashSet<u32>) -> bool {
         let written_in = |at: NodeIndex| {
-            self.graph.location(at).is_some_and(|location| scripts.contains(&location.script_id))
+            self.graph
+                .location(at)
+                .is_some_and(|location| scripts.contains(&location.script_id))
         };
         match self.graph.kind(node) {
-            NodeKind::Object if is_context(&self.graph, node) => {
-                self.graph.retainers(node).take(RETAINERS_READ).any(|(from, edge)| {
+            NodeKind::Object if is_context(&self.graph, node) => self
+                .graph
+                .retainers(node)
+                .take(RETAINERS_READ)
+                .any(|(from, edge)| {
                     edge.name == EdgeName::Name("context")
                         && self.graph.kind(from) == NodeKind::Closure
                         && written_in(from)
-                })
-            }
+                }),
             NodeKind::Closure | NodeKind::Object => written_in(node),
             _ => false,
         }
@@ -204,8 +214,13 @@ pub(crate) fn is_context(graph: &Graph, node: NodeIndex) -> bool {
 /// Ids of the scripts that are `path` or lie below it, and those of all other files.
 fn script_ids(graph: &Graph, path: &str) -> (HashSet<u32>, HashSet<u32>) {
     let (mut own, mut others) = (HashSet::new(), HashSet::new());
-    for node in graph.nodes().filter(|node| graph.kind(*node) == NodeKind::Closure) {
-        let Some(location) = graph.location(node) else { continue };
+    for node in graph
+        .nodes()
+        .filter(|node| graph.kind(*node) == NodeKind::Closure)
+    {
+        let Some(location) = graph.location(node) else {
+            continue;
+        };
         if own.contains(&location.script_id) || others.contains(&location.script_id) {
             continue;
         }
@@ -220,7 +235,9 @@ fn script_ids(graph: &Graph, path: &str) -> (HashSet<u32>, HashSet<u32>) {
 
 /// Whether a script is `path`, or lies in the folder `path`.
 pub(crate) fn is_script_of(name: &str, path: &str) -> bool {
-    strip_scheme(name).strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    strip_scheme(name)
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The path of a script name that is a `file:` URL.

@@ -5,11 +5,11 @@
 //! retained size less that of the old objects below it, so churn cancels out and ancestors of the
 //! point of growth show nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::growth_anatomy::{Anatomy, NONE};
 use crate::growth_group::group_children;
-use crate::growth_reduce::{Flock, Reduced, flocks, hash_of, is_container};
+use crate::growth_reduce::{Flock, Reduced, flocks, hash_of, is_container, stores};
 use crate::growth_weight::is_backing;
 use crate::{NodeIndex, NodeKind};
 
@@ -106,6 +106,8 @@ impl Interval {
             let own_bytes = own.get(&anchor).copied().unwrap_or(0).max(0) as f64;
             findings.extend(group_children(&later, anchor, &children[&anchor], own_bytes));
         }
+        let values = stores_of_values(&later, &findings);
+        findings.extend(values);
         findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes));
         findings.truncate(FINDINGS);
         let before = earlier.root_bytes();
@@ -115,6 +117,35 @@ impl Interval {
             total_bytes: anatomy.retained.first().map_or(0.0, |now| *now as f64 - before),
         }
     }
+}
+
+/// Collections whose store grew without new objects in it: numbers are no nodes. Every eight bytes of
+/// a store hold one.
+fn stores_of_values(later: &Later<'_>, findings: &[Finding]) -> Vec<Finding> {
+    let anatomy = later.anatomy;
+    let id = |owner: u32| anatomy.graph.id(NodeIndex(owner));
+    let known: HashSet<u32> = findings.iter().map(|finding| finding.owner).collect();
+    let old_without_news = |owner: &u32| later.old[*owner as usize] && !known.contains(owner);
+    let grown = stores(anatomy)
+        .into_iter()
+        .filter(|(owner, _)| old_without_news(owner));
+    let gains = grown.map(|(owner, now)| (owner, now.saturating_sub(later.earlier.store_bytes(id(owner)))));
+    let mut findings: Vec<Finding> = gains
+        .filter(|(_, bytes)| *bytes > 0)
+        .map(|(owner, bytes)| Finding {
+            owner,
+            owner_id: id(owner),
+            place: Place::Members,
+            bytes: bytes as f64,
+            count: bytes as f64 / 8.0,
+            arrived: 0.0,
+            left: 0.0,
+            shape: shape(anatomy, owner),
+            samples: Vec::new(),
+        })
+        .collect();
+    findings.sort_by(|a, b| b.bytes.total_cmp(&a.bytes).then(a.owner.cmp(&b.owner)));
+    findings
 }
 
 /// Which nodes are old, and the own growth of each anchor (of the owner, where it is a store).

@@ -5,11 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::growth_anatomy::{Anatomy, holds};
 use crate::growth_members::member_count;
-use crate::growth_weight::is_learnt;
+use crate::growth_weight::{is_backing, is_learnt};
 use crate::{EdgeKind, EdgeName, NodeIndex, NodeKind};
 
 /// Owners below this retained size keep no slots: what they held is less than one entry is worth.
 const SLOT_OWNER_BYTES: u64 = 1024;
+/// Stores below this size hold too little to be told by their size.
+const STORE_BYTES: u64 = 1024;
 /// Owners with more direct references than this are collections; their members are counted instead.
 const SLOTS_PER_OWNER: usize = 256;
 
@@ -36,6 +38,8 @@ pub(crate) struct Reduced {
     /// Retained size of what hung in a named place of a long-lived object.
     slots: HashMap<(u64, u64), u64>,
     flocks: HashMap<(u64, u64), Flock>,
+    /// Bytes of the stores of collections.
+    stores: HashMap<u64, u64>,
     last_id: u64,
     root_bytes: u64,
 }
@@ -65,6 +69,10 @@ impl Reduced {
             .filter(|node| !has_foreign_id(anatomy, node.0));
         reduced.last_id = managed.map(|node| anatomy.graph.id(node)).max().unwrap_or(0);
         reduced.root_bytes = anatomy.retained.first().copied().unwrap_or(0);
+        reduced.stores = stores(anatomy)
+            .into_iter()
+            .map(|(node, bytes)| (anatomy.graph.id(NodeIndex(node)), bytes))
+            .collect();
         reduced.keep_slots(anatomy);
         reduced.keep_flocks(anatomy);
         reduced
@@ -122,9 +130,31 @@ impl Reduced {
         !has_foreign_id(anatomy, node) && anatomy.graph.id(index) <= self.last_id
     }
 
+    /// Bytes of the stores of a collection, 0 if they were small.
+    pub(crate) fn store_bytes(&self, owner: u64) -> u64 {
+        self.stores.get(&owner).copied().unwrap_or(0)
+    }
+
     pub(crate) fn flock(&self, key: (u64, u64)) -> Flock {
         self.flocks.get(&key).copied().unwrap_or_default()
     }
+}
+
+/// Shallow sizes of the stores of each collection that has large ones.
+pub(crate) fn stores(anatomy: &Anatomy) -> HashMap<u32, u64> {
+    let mut stores: HashMap<u32, u64> = HashMap::new();
+    for node in anatomy
+        .graph
+        .nodes()
+        .filter(|node| is_backing(&anatomy.graph, *node))
+    {
+        let bytes = anatomy.graph.self_bytes(node);
+        let owner = anatomy.owner(node.0);
+        if bytes >= STORE_BYTES && !is_synthetic(anatomy, owner) && !is_learnt(&anatomy.graph, node) {
+            *stores.entry(owner).or_default() += bytes;
+        }
+    }
+    stores
 }
 
 /// Types right below each synthetic node, with their counts and retained sizes.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::growth_anatomy::{is_script_of, is_context, script_name};
+use crate::growth_anatomy::{is_context, is_script_of, script_name};
 use crate::source_scan::Spot;
 use crate::{EdgeName, Graph, Location, NodeIndex, NodeKind};
 
@@ -66,7 +66,9 @@ impl<'g> Scripts<'g> {
     }
 
     pub(crate) fn origin(&self, script: u32) -> Origin {
-        let Some(name) = self.name(script) else { return Origin::Runtime };
+        let Some(name) = self.name(script) else {
+            return Origin::Runtime;
+        };
         if self.agent.is_some_and(|agent| is_script_of(name, agent)) {
             return Origin::Runtime;
         }

@@ -48,7 +48,8 @@ pub(crate) fn words(graph: &Graph, way: &Way<'_>, place: Option<&str>) -> Words 
         };
     }
     if let Some(place) = place {
-        end(&mut words, mode, place);
+        let owner = way.steps.last().map(|step| step.edge.to);
+        end(&mut words, mode, owner, place);
     }
     words
 }
@@ -175,7 +176,7 @@ fn bracket(words: &mut Words) {
     }
 }
 
-fn end(words: &mut Words, mode: Mode, place: &str) {
+fn end(words: &mut Words, mode: Mode, owner: Option<NodeIndex>, place: &str) {
     match mode {
         Mode::Listeners | Mode::Reactions => {}
         Mode::Events | Mode::TargetEvents => {
@@ -185,6 +186,7 @@ fn end(words: &mut Words, mode: Mode, place: &str) {
         Mode::Plain if is_identifier(place) && !words.text.is_empty() => {
             words.text.push('.');
             words.text.push_str(place);
+            words.property = owner.map(|owner| (owner, place.to_owned()));
         }
         Mode::Plain => {}
     }

@@ -180,7 +180,10 @@ pub(crate) fn promise(case: &Case<'_>) -> Option<Evidence> {
 
 /// A promise with reactions, or a resolving function of one, at or right below a node.
 fn leads_to_pending(graph: &Graph, node: NodeIndex) -> bool {
-    if is_pending(graph, node) || resolves_pending(graph, node) {
+    if graph.name(node) == "system / PromiseReaction"
+        || is_pending(graph, node)
+        || resolves_pending(graph, node)
+    {
         return true;
     }
     let direct = graph

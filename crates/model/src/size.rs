@@ -22,7 +22,9 @@ impl fmt::Display for HumanBytes {
 /// Reads a size: `512M`, `1.5GiB`, `300kb`, `4096`. Powers of 1024; `None` if it is no size.
 pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let value: f64 = text[..digits].parse().ok()?;
     let factor: f64 = match text[digits..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,
@@ -57,9 +59,13 @@ mod tests {
 
     #[test]
     fn bytes_print_short() {
-        for (bytes, expected) in
-            [(0.0, "0 B"), (1023.0, "1.0 KiB"), (12_650.0, "12.4 KiB"), (-340.0, "-340 B"), (2e9, "1.9 GiB")]
-        {
+        for (bytes, expected) in [
+            (0.0, "0 B"),
+            (1023.0, "1.0 KiB"),
+            (12_650.0, "12.4 KiB"),
+            (-340.0, "-340 B"),
+            (2e9, "1.9 GiB"),
+        ] {
             assert_eq!(HumanBytes(bytes).to_string(), expected);
         }
     }

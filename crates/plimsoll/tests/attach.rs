@@ -107,19 +107,25 @@ fn a_process_that_is_not_there_is_said() {
 
 #[test]
 fn what_is_not_node_is_seen_from_outside_only() {
-    let other = Launch::new("/bin/sleep").arg("20").start();
+    let mut other = Launch::new("/bin/sleep").arg("20").start();
     let watched = attach(other.pid(), "2s");
     assert_eq!(watched.finished.code, Some(0), "{}", watched.finished.stderr);
-    let report = watched.report();
-    assert_eq!(
-        (report.status(), report.pid()),
-        ("inconclusive", u64::from(other.pid()))
-    );
     assert!(
-        watched.finished.stderr.contains("from outside only"),
+        watched
+            .finished
+            .stderr
+            .contains("is not Node: watching from outside only"),
         "{}",
         watched.finished.stderr
     );
+    let report = watched.report();
+    assert_eq!(
+        (report.status(), report.pid()),
+        ("inconclusive", u64::from(other.pid())),
+        "{}",
+        report.reasons()
+    );
+    assert!(other.is_running(), "the process was harmed");
 }
 
 #[test]

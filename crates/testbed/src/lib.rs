@@ -15,6 +15,7 @@ mod rename;
 mod report;
 mod seed;
 mod slots;
+mod stream;
 mod watch;
 mod zoo;
 

@@ -77,7 +77,8 @@ impl Numbers {
                 _ => return Err(Fault::new(at, "`,` or `]`")),
             };
             at += 1;
-            let line_ends = byte == b'\n' && self.expect == Expect::Comma && self.values.len().is_multiple_of(width);
+            let line_ends =
+                byte == b'\n' && self.expect == Expect::Comma && self.values.len().is_multiple_of(width);
             if self.is_complete() || line_ends {
                 break;
             }
