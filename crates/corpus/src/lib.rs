@@ -22,4 +22,4 @@ pub use simulate::{Record, simulate};
 pub use table::{Table, report};
 
 /// The first seed that must not be used for tuning.
-pub const HOLDOUT_FROM: u64 = 1_000_000;
+pub const HOLDOUT_FROM: u64 = 2_000_000;

@@ -112,11 +112,11 @@ fn speed_of(days: u64) -> Result<(), String> {
     let before = processor_seconds()?;
     readings.iter().for_each(|reading| detector.observe(reading));
     let spent = processor_seconds()? - before;
+    let pace = readings.len() as f64 / spent / 1e6;
     println!(
-        "{:.2} million readings a second, looks included",
-        readings.len() as f64 / spent / 1e6
+        "{days} days: {pace:.2} million readings a second, {} bytes of state",
+        detector.state_bytes()
     );
-    println!("{} bytes of state a worker", detector.state_bytes());
     Ok(())
 }
 

@@ -207,20 +207,20 @@ impl Decision<'_> {
     /// A leak first, then what cannot be told, then growth that levelled off; memory before counts and
     /// the heap before the rest.
     fn deciding(&self) -> Option<&ChannelAssessment> {
+        let counts = |c: &ChannelAssessment| matches!(c.channel, Channel::Fds | Channel::Threads);
         let judged = |status: Status| {
             self.channels
                 .iter()
                 .filter(move |c| c.judged && c.status == status)
         };
-        let leading = |status: Status| judged(status).max_by(|a, b| hourly_low(a).total_cmp(&hourly_low(b)));
-        let counts = |c: &&ChannelAssessment| matches!(c.channel, Channel::Fds | Channel::Threads);
-        leading(Status::Leaking)
-            // Descriptors and threads that cannot be told do not put memory in doubt.
-            .or_else(|| judged(Status::Inconclusive).find(|c| !counts(c)))
-            .or_else(|| judged(Status::Bounded).max_by(|a, b| a.total_growth.total_cmp(&b.total_growth)))
-            .or_else(|| judged(Status::Stable).next())
-            .filter(|c| !matches!(c.channel, Channel::Fds | Channel::Threads) || c.status != Status::Stable)
-            .or_else(|| self.channels.first())
+        // Short of a leak, descriptors and threads neither clear memory nor put it in doubt.
+        let memory = |status: Status| judged(status).filter(move |c| !counts(c));
+        judged(Status::Leaking)
+            .max_by(|a, b| hourly_low(a).total_cmp(&hourly_low(b)))
+            .or_else(|| memory(Status::Inconclusive).next())
+            .or_else(|| memory(Status::Bounded).max_by(|a, b| a.total_growth.total_cmp(&b.total_growth)))
+            .or_else(|| memory(Status::Stable).next())
+            .or_else(|| self.channels.iter().find(|c| !counts(c)))
     }
 
     fn fitted(&self, channel: Channel) -> Option<&Fitted> {

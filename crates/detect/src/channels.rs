@@ -111,6 +111,9 @@ impl Part {
 const AXIS_MARGIN: f64 = 3.0;
 /// The direction of growth among classes depends on the noise, which depends on the direction.
 const DIRECTION_ROUNDS: usize = 3;
+/// Fewer rows than this, and two more for each class, would find a direction in noise.
+const DIRECTION_ROWS: usize = 4;
+const DIRECTION_ROWS_PER_CLASS: usize = 2;
 /// Load is a covariate when it varies by this share, over at least this long: a level that follows load
 /// is no growth.
 const LOAD_VARIATION: f64 = 0.15;
@@ -296,7 +299,8 @@ pub(crate) fn fit_against(
 fn weighted(track: &Track, part: Part, fitted: &Fitted, confidence: f64) -> Option<Fitted> {
     let backlog: Vec<f64> = track.blocks().iter().map(|b| f64::from(b.backlog)).collect();
     // Where a backlog may hold the memory, a freer axis would only explain the backlog away.
-    if track.classes() < 2 || fitted.axis != Axis::Jobs || varies(&backlog, 0.0) {
+    let enough = track.blocks().len() >= DIRECTION_ROWS + DIRECTION_ROWS_PER_CLASS * track.classes();
+    if track.classes() < 2 || !enough || fitted.axis != Axis::Jobs || varies(&backlog, 0.0) {
         return None;
     }
     let noise_floor = rules(fitted.channel, fitted.source).noise_floor;

@@ -16,7 +16,7 @@ pub(crate) struct Low {
 /// Stretches kept of memory: 32 hours of hourly lows, or two days of two-hourly ones.
 pub(crate) const MEMORY_LOWS: usize = 32;
 /// Stretches kept of counts, which are told by their level more than by their slope.
-pub(crate) const COUNT_LOWS: usize = 16;
+pub(crate) const COUNT_LOWS: usize = 24;
 /// The first length of a stretch of memory: doubled eight times it is an hour.
 const STRETCH_SECONDS: f64 = 3600.0 / 256.0;
 
@@ -79,6 +79,9 @@ impl Envelope {
             self.halve();
         }
         let stretch = self.stretch_of(at_seconds);
+        if self.lows.capacity() == 0 {
+            self.lows.reserve_exact(self.lows_max);
+        }
         self.lows.push(Low {
             at_seconds,
             jobs,

@@ -86,7 +86,8 @@ impl Kept {
 
     /// What stood in for floors goes once there are enough of them.
     pub fn drop_stand_ins(&mut self) {
-        if self.has_floors() && self.collections.points() > 0 {
+        let stand_ins = self.collections.points() + self.used.readings();
+        if self.has_floors() && stand_ins > 0 {
             self.collections.clear();
             self.used = Envelope::new(COUNT_LOWS);
         }

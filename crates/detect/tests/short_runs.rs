@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plimsoll_detect::{Assessment, Detector, MinimumEffect, Pace, Settings};
-use plimsoll_model::{ClassStatus, Floor, Reading, Status};
+use plimsoll_model::{ClassStatus, Floor, Reading, Sample, Status};
 
 /// A deterministic noise in [-1, 1].
 fn noise(i: u64, salt: u64) -> f64 {
@@ -170,4 +170,21 @@ fn a_noisy_worker_is_not_leaking() {
         let sound = assess(&run, |a, _| 1e5 * noise(a as u64, salt));
         assert_ne!(sound.verdict.status, Status::Leaking, "{:#?}", sound.verdict);
     }
+}
+
+/// Steady descriptors say nothing of memory.
+#[test]
+fn counts_alone_do_not_clear_a_worker() {
+    let mut detector = Detector::new(settings());
+    for i in 0..120u32 {
+        detector.observe(&Reading::Sample(Sample {
+            at_seconds: f64::from(i),
+            rss_bytes: Some(100 << 20),
+            fds: Some(20),
+            threads: Some(4),
+            ..Sample::default()
+        }));
+    }
+    let verdict = detector.assess().verdict;
+    assert_eq!(verdict.status, Status::Inconclusive, "{verdict:#?}");
 }
