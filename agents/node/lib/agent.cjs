@@ -36,6 +36,8 @@ const TICKS_PER_SAMPLE = 4;
 const FLUSH_MS = 300;
 const TEXT_LIMIT = 4096;
 const LONELY_MS = 2000;
+/** Ordinary garbage between two collections stays below: V8's young generation is 16 MiB. */
+const LARGE_PEAK_BYTES = 32 << 20;
 
 class Agent {
   constructor(config) {
@@ -159,7 +161,8 @@ class Agent {
   }
 
   reportJob(run, endedAt, failed, reading) {
-    if (run.detailed) this.send(detail(run, endedAt, failed, reading));
+    // Every large peak is told, so that its culprit can be told from jobs that only ran beside it.
+    if (run.detailed || reading.peakBytes >= LARGE_PEAK_BYTES) this.send(detail(run, endedAt, failed, reading));
     this.spikes.noteJob(run, endedAt, reading.peakBytes);
   }
 

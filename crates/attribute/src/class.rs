@@ -32,8 +32,11 @@ pub(crate) struct Match {
 const MARGIN: f64 = 0.5;
 /// Points below which no class is named: half a strong signal.
 const LEAST: f64 = 1.0;
-/// Ratios that differ by less are the same: dumps are taken between jobs, give or take a few.
-const SAME: f64 = 0.06;
+/// Objects by which a count may differ from that of the jobs and still be the same: dumps are taken
+/// between jobs, give or take those in flight.
+const IN_FLIGHT: f64 = 8.0;
+/// And this share of them. With the mix of classes at random, shares of two classes differ by more.
+const SAME: f64 = 0.005;
 
 /// Names the class that leaves behind what `holder` keeps, if it can be told.
 pub(crate) fn class_of(
@@ -75,6 +78,8 @@ struct Shares {
     per_job: Option<f64>,
     /// The same in each interval in which the class ran.
     each: Vec<f64>,
+    /// Objects gained and jobs of the class completed, in each of them.
+    each_ran: Vec<(f64, f64)>,
 }
 
 impl Shares {
@@ -91,6 +96,7 @@ impl Shares {
                 share: 0.0,
                 per_job: None,
                 each: Vec::new(),
+                each_ran: Vec::new(),
             };
         }
         let gained = |at: usize| {
@@ -99,10 +105,11 @@ impl Shares {
                 .get(at - 1)
                 .map(|rate| rate * all(at))
         };
-        let each: Vec<f64> = (1..=last)
+        let each_ran: Vec<(f64, f64)> = (1..=last)
             .filter(|at| ran(*at) > 0.0)
-            .filter_map(|at| Some(gained(at)? / ran(at)))
+            .filter_map(|at| Some((gained(at)?, ran(at))))
             .collect();
+        let each = each_ran.iter().map(|(gained, ran)| gained / ran).collect();
         let per_job = gained(last)
             .filter(|_| ran(last) > 0.0)
             .map(|gained| gained / ran(last));
@@ -110,6 +117,7 @@ impl Shares {
             share: ran(last) / all(last),
             per_job,
             each,
+            each_ran,
         }
     }
 }
@@ -141,14 +149,24 @@ fn growth_score(holder: &Holder, class: &ClassGrowth, shares: &Shares) -> f64 {
     2.0 * (-(growth.estimate / needed).ln().abs()).exp()
 }
 
-/// One object a job, or two, or three: round numbers are how code leaks.
+/// One object a job, or two, or three: round numbers are how code leaks. In each interval, to the job.
 fn count_score(shares: &Shares) -> f64 {
     let Some(per_job) = shares.per_job else { return 0.0 };
     let nearest = per_job.round();
-    if !(1.0..=8.0).contains(&nearest) || (per_job / nearest - 1.0).abs() > SAME {
+    if !(1.0..=8.0).contains(&nearest)
+        || !shares
+            .each_ran
+            .iter()
+            .all(|(gained, ran)| is_same(*gained, nearest * ran))
+    {
         return 0.0;
     }
     if nearest == 1.0 { 1.2 } else { 0.8 }
+}
+
+fn is_same(gained: f64, expected: f64) -> bool {
+    // A handful of jobs would match whatever happened.
+    expected > 4.0 * IN_FLIGHT && (gained - expected).abs() <= IN_FLIGHT + SAME * expected
 }
 
 fn fails_as_often(class: &ClassGrowth, shares: &Shares) -> bool {

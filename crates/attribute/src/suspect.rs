@@ -103,7 +103,10 @@ fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
 /// What failed and stays, as often as jobs of one class fail, is parked for a retry.
 fn pattern_of(holder: &Holder, class: Option<&Match>) -> Pattern {
     match class {
-        Some(class) if class.as_many_as_fail && holder.pattern == Pattern::GrowingCollection => {
+        Some(class)
+            if class.as_many_as_fail
+                && matches!(holder.pattern, Pattern::GrowingCollection | Pattern::Backlog) =>
+        {
             Pattern::RetryBuffer
         }
         _ => holder.pattern,

@@ -1,6 +1,6 @@
 //! Puts everything that was found into the report and the plots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use plimsoll_detect::ClassGrowth;
@@ -216,29 +216,61 @@ struct Peak {
 
 fn spikes(record: &Record) -> Vec<Spike> {
     let mut peaks: Vec<Peak> = record.isolates.values().flat_map(peaks_of).collect();
+    peaks.sort_by(|a, b| a.from.total_cmp(&b.from));
+    let mut kept: Vec<Peak> = culprits(episodes(peaks));
     // One that shows its code says more than a slightly larger one that does not.
-    peaks.sort_by(|a, b| {
-        let weight = |peak: &Peak| {
-            (
-                !peak.spike.allocation_stacks.is_empty(),
-                peak.habit,
-                peak.spike.peak_bytes as f64,
-            )
-        };
-        weight(b)
-            .partial_cmp(&weight(a))
-            .unwrap_or(std::cmp::Ordering::Equal)
+    kept.sort_by_key(|peak| {
+        std::cmp::Reverse((!peak.spike.allocation_stacks.is_empty(), peak.spike.peak_bytes))
     });
-    let mut kept: Vec<Peak> = Vec::new();
+    kept.truncate(MAX_SPIKES);
+    kept.into_iter().map(|peak| peak.spike).collect()
+}
+
+/// Peaks whose jobs overlap are one episode. They come in the order of their starts.
+fn episodes(peaks: Vec<Peak>) -> Vec<Vec<Peak>> {
+    let mut episodes: Vec<Vec<Peak>> = Vec::new();
+    let mut until = f64::NEG_INFINITY;
     for peak in peaks {
-        let bystander = kept.iter().any(|other| {
-            other.spike.job_class != peak.spike.job_class && other.from <= peak.to && peak.from <= other.to
-        });
-        if !bystander && kept.len() < MAX_SPIKES {
-            kept.push(peak);
+        let joins = peak.from <= until;
+        until = until.max(peak.to);
+        match episodes.last_mut().filter(|_| joins) {
+            Some(episode) => episode.push(peak),
+            None => {
+                until = peak.to;
+                episodes.push(vec![peak]);
+            }
         }
     }
-    kept.into_iter().map(|peak| peak.spike).collect()
+    episodes
+}
+
+/// The culprit's class is there in every episode, and all of its jobs peak; whoever only ran beside it
+/// is there by chance. The code that was caught is the culprit's, whichever job was thought to run.
+fn culprits(episodes: Vec<Vec<Peak>>) -> Vec<Peak> {
+    let all = episodes.len() as f64;
+    let mut presence: BTreeMap<String, f64> = BTreeMap::new();
+    for episode in &episodes {
+        let classes: BTreeSet<&String> = episode.iter().map(|peak| &peak.spike.job_class).collect();
+        for class in classes {
+            *presence.entry(class.clone()).or_default() += 1.0 / all;
+        }
+    }
+    let mut kept = Vec::new();
+    for mut episode in episodes {
+        let weight = |peak: &Peak| presence[&peak.spike.job_class] + peak.habit;
+        episode.sort_by(|a, b| weight(b).total_cmp(&weight(a)));
+        let caught = episode
+            .iter()
+            .map(|peak| peak.spike.allocation_stacks.clone())
+            .find(|stacks| !stacks.is_empty());
+        if let Some(mut culprit) = episode.into_iter().next() {
+            if culprit.spike.allocation_stacks.is_empty() {
+                culprit.spike.allocation_stacks = caught.unwrap_or_default();
+            }
+            kept.push(culprit);
+        }
+    }
+    kept
 }
 
 fn peaks_of(isolate: &Isolate) -> Vec<Peak> {
@@ -455,6 +487,39 @@ fn series(record: &Record, isolate: Option<&Isolate>) -> Series {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn peak(class: &str, from: f64, to: f64, habit: f64) -> Peak {
+        let spike = Spike {
+            job_class: class.into(),
+            job_id: None,
+            payload_bytes: None,
+            peak_bytes: 100 << 20,
+            at: String::new(),
+            allocation_stacks: Vec::new(),
+        };
+        Peak {
+            spike,
+            from,
+            to,
+            habit,
+        }
+    }
+
+    #[test]
+    fn bystanders_of_a_peak_are_not_blamed() {
+        let peaks = vec![
+            peak("tick", 0.0, 2.0, 0.9),
+            peak("report", 0.5, 1.5, 1.0),
+            peak("report", 5.0, 6.0, 1.0),
+            peak("mail", 5.5, 6.5, 0.1),
+            peak("report", 9.0, 9.5, 1.0),
+        ];
+        let classes: Vec<String> = culprits(episodes(peaks))
+            .into_iter()
+            .map(|peak| peak.spike.job_class)
+            .collect();
+        assert_eq!(classes, ["report", "report", "report"]);
+    }
 
     #[test]
     fn services_are_named_after_the_script() {

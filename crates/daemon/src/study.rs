@@ -25,6 +25,8 @@ const DUMPS: usize = 3;
 /// Where the points should lie, as shares of the jobs at the last one: start-up is over, half-way
 /// tells a filling cache from a line.
 const SHARES: [f64; 2] = [0.1, 0.55];
+/// What gains less than this share of the minimum effect is no suspect: together four of them would matter.
+const LEAST_SHARE: f64 = 0.25;
 const PIECE_BYTES: usize = 1 << 20;
 
 /// What the dumps say.
@@ -61,14 +63,16 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         profile: &profile,
         base: Some(&isolate.hello.cwd),
     });
+    let least = LEAST_SHARE * verdict.minimum_effect_bytes_per_job.unwrap_or(0.0);
+    suspects.retain(|suspect| suspect.bytes_per_job.is_none_or(|bytes| bytes >= least));
     if verdict.channel == Some(Channel::Fds) {
         let census = record.outside.census(isolate.hello.pid);
         suspects.splice(0..0, census::suspect(&judged.assessment, census));
-        suspects
-            .iter_mut()
-            .zip(1..)
-            .for_each(|(suspect, rank)| suspect.rank = rank);
     }
+    suspects
+        .iter_mut()
+        .zip(1..)
+        .for_each(|(suspect, rank)| suspect.rank = rank);
     notes.extend(others(record, judged));
     Study {
         verdict,

@@ -58,6 +58,86 @@ pub fn judge_sound(worker: &Prepared, report: &ReportFile) -> Vec<String> {
     wrong
 }
 
+/// How well one thing was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// As it is.
+    Right,
+    /// Said to be unknown.
+    Untold,
+    /// Told wrongly.
+    Wrong,
+}
+
+/// How well a report tells the truth of a worker.
+#[derive(Debug, Clone)]
+pub struct Score {
+    /// The verdict; for a sound worker anything but `leaking` is right.
+    pub verdict: Standing,
+    /// The holder with its place and pattern; for a sound worker the code behind a peak.
+    pub holder: Standing,
+    /// The job class.
+    pub class: Standing,
+    /// What is wrong, in words.
+    pub remarks: Vec<String>,
+}
+
+/// Scores a report on a leaky or a sound worker.
+pub fn score(worker: &Prepared, report: &ReportFile) -> Score {
+    if worker.truth.verdict == "leaking" {
+        score_leaky(worker, report)
+    } else {
+        score_sound(worker, report)
+    }
+}
+
+fn right_if(is_right: bool) -> Standing {
+    if is_right {
+        Standing::Right
+    } else {
+        Standing::Wrong
+    }
+}
+
+fn score_leaky(worker: &Prepared, report: &ReportFile) -> Score {
+    let holders: Vec<String> = worker
+        .truth
+        .leaks
+        .iter()
+        .flat_map(|leak| judge_holder(worker, leak, report))
+        .collect();
+    let told = |leak: &Leak| report.class(&leak.class)["status"] == "leaking";
+    Score {
+        verdict: match report.status() {
+            "leaking" => Standing::Right,
+            "inconclusive" => Standing::Untold,
+            _ => Standing::Wrong,
+        },
+        holder: right_if(holders.is_empty()),
+        class: match judge_classes(worker, report).is_empty() {
+            true if worker.truth.leaks.iter().all(told) => Standing::Right,
+            true => Standing::Untold,
+            false => Standing::Wrong,
+        },
+        remarks: judge_leaky(worker, report),
+    }
+}
+
+fn score_sound(worker: &Prepared, report: &ReportFile) -> Score {
+    let spike = worker
+        .truth
+        .spike
+        .as_ref()
+        .map(|spike| judge_spike(spike, report))
+        .unwrap_or_default();
+    Score {
+        verdict: right_if(report.status() != "leaking"),
+        holder: right_if(spike.is_empty()),
+        class: right_if(judge_classes(worker, report).is_empty()),
+        remarks: judge_sound(worker, report),
+    }
+}
+
 fn judge_classes(worker: &Prepared, report: &ReportFile) -> Vec<String> {
     let mut wrong = Vec::new();
     for class in &worker.truth.classes {
@@ -65,7 +145,8 @@ fn judge_classes(worker: &Prepared, report: &ReportFile) -> Vec<String> {
         let leaks = worker.truth.leaks.iter().any(|leak| leak.class == *class);
         match (leaks, entry["status"].as_str()) {
             (_, None) => wrong.push(format!("class `{class}` is missing")),
-            (true, Some("leaking")) => {}
+            // A class that cannot be told is said to be `inconclusive`; how often that may be is for `Score`.
+            (true, Some("leaking" | "inconclusive")) => {}
             (true, Some(status)) => wrong.push(format!("class `{class}` leaks but is `{status}`")),
             (false, Some("leaking")) => wrong.push(format!(
                 "class `{class}` is sound but `leaking`: {}",
@@ -151,7 +232,7 @@ fn judge_suspect(suspect: &Value, leak: &Leak, marked: &[(String, u64)]) -> Vec<
             suspect["pattern"], leak.pattern
         ));
     }
-    if suspect["job_class"] != leak.class.as_str() {
+    if !suspect["job_class"].is_null() && suspect["job_class"] != leak.class.as_str() {
         wrong.push(format!("job class is {}", suspect["job_class"]));
     }
     wrong

@@ -23,7 +23,7 @@ pub use check::{Snapshot, check_snapshot};
 pub use child::{Child, Finished, Launch, Stop};
 pub use fixture::{Fixture, Leak, Prepared, Spike, Truth, fixture_cases, marked_lines};
 pub use folder::TestFolder;
-pub use judgement::{judge_leaky, judge_sound, suspect_complaints};
+pub use judgement::{Score, Standing, judge_leaky, judge_sound, score, suspect_complaints};
 pub use packages::{Missing, npm_packages, skip_or_fail};
 pub use places::{free_port, node, on_path, repository};
 pub use redis::Redis;
