@@ -142,6 +142,8 @@ pub struct Watch<'a> {
     stopping: Stopping,
     reached: BTreeSet<ConnectionId>,
     signals: u32,
+    /// The last evidence that was asked for has come.
+    answered: bool,
     view: &'a mut dyn LiveView,
 }
 
@@ -168,6 +170,7 @@ impl<'a> Watch<'a> {
             stopping: Stopping::No,
             reached: BTreeSet::new(),
             signals: 0,
+            answered: false,
             view,
         }
     }
@@ -190,6 +193,9 @@ impl<'a> Watch<'a> {
                 self.tick();
             }
         }
+        if matches!(self.target, Target::Attached(_)) {
+            self.tell_all(AgentCommand::Detach);
+        }
         self.hear_last_words(events);
         self.record.outside.finish();
         self.record.seconds = self.began.elapsed().as_secs_f64();
@@ -202,7 +208,7 @@ impl<'a> Watch<'a> {
             Target::Started(_) => self.record.status.is_some(),
             Target::Attached(_) => {
                 self.record.outside.root_is_gone()
-                    || matches!(self.stopping, Stopping::Told { since } if since.elapsed() > LAST_WORDS)
+                    || matches!(self.stopping, Stopping::Told { since } if self.answered || since.elapsed() > LAST_WORDS)
             }
         }
     }
@@ -270,12 +276,18 @@ impl<'a> Watch<'a> {
             AgentMessage::Closed {} => (false, None, true),
             _ => (false, None, false),
         };
+        let answered = match &line.message {
+            AgentMessage::Evidence(evidence) => evidence.reason.as_deref() == Some("asked"),
+            AgentMessage::EvidenceSkipped { .. } => self.stopping != Stopping::No,
+            _ => false,
+        };
         self.isolate(id).take(line);
         if counts {
             self.record
                 .job_counts
                 .push((at, total_jobs(&self.record.isolates)));
         }
+        self.answered |= answered;
         if let Some(closing) = reached {
             self.reached.insert(id);
             self.stop(StopCause::Jobs, closing);
