@@ -66,7 +66,8 @@ pub fn compose(
 
 /// RFC 3339 in UTC.
 fn instant(at: f64) -> String {
-    let since = Duration::try_from_secs_f64(at).unwrap_or_default();
+    // 9999-12-31: RFC 3339 has four digits for the year, and the instant may come over a socket.
+    let since = Duration::try_from_secs_f64(at.clamp(0.0, 253_402_300_799.0)).unwrap_or_default();
     humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
 }
 
@@ -400,6 +401,12 @@ fn notes(record: &Record, study: &[String]) -> Vec<String> {
     let mut notes = study.to_vec();
     notes.extend(record.outside.notes());
     for isolate in record.isolates.values() {
+        notes.extend(
+            isolate
+                .failures
+                .iter()
+                .map(|error| format!("the agent gave up: {error}")),
+        );
         notes.extend(
             isolate
                 .skipped

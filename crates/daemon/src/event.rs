@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
@@ -105,14 +105,18 @@ pub fn wait_for(mut child: Child, events: SyncSender<Event>) {
     });
 }
 
-/// Turns signals to us into events.
+/// Turns signals to us into events, for as long as the worker is watched; after that they end us.
 ///
 /// # Errors
 /// When the handlers cannot be installed.
-pub fn catch_signals(events: SyncSender<Event>) -> io::Result<()> {
+pub fn catch_signals(events: SyncSender<Event>, watching: Arc<AtomicBool>) -> io::Result<()> {
     let mut signals = SignalsInfo::<WithOrigin>::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::spawn(move || {
         for origin in &mut signals {
+            if !watching.load(Ordering::Relaxed) {
+                // The worker has ended and dumps are being read: nothing is left to wait for.
+                let _ = signal_hook::low_level::emulate_default_handler(origin.signal);
+            }
             let from_terminal = matches!(origin.cause, Cause::Kernel);
             if events
                 .send(Event::Signal {

@@ -1,8 +1,9 @@
 //! The folder of one run: evidence, reports, the agent and its socket.
 
 use std::fs::{self, DirBuilder, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use crate::DaemonError;
 #[derive(Debug)]
 pub struct Folder {
     out: PathBuf,
-    /// Agent files and socket, away from the evidence: socket paths are short by law (108 bytes).
+    /// The socket, away from the evidence: socket paths are short by law (108 bytes).
     private: PathBuf,
 }
 
@@ -31,8 +32,7 @@ impl Folder {
         let evidence = out.join("evidence");
         private_dir(&evidence).map_err(failed(&evidence))?;
         fs::set_permissions(&evidence, fs::Permissions::from_mode(0o700)).map_err(failed(&evidence))?;
-        let private = runtime_base().join(format!("plimsoll-{}", std::process::id()));
-        private_dir(&private).map_err(failed(&private))?;
+        let private = new_private_dir().map_err(failed(&runtime_base()))?;
         Ok(Folder { out, private })
     }
 
@@ -46,9 +46,9 @@ impl Folder {
         self.out.join("evidence")
     }
 
-    /// Folder of the agent's files.
-    pub fn private(&self) -> &Path {
-        &self.private
+    /// Folder of the agents' files.
+    pub fn agents(&self) -> PathBuf {
+        lasting_base().unwrap_or_else(|| self.private.clone())
     }
 
     /// Path of the agents' socket.
@@ -75,9 +75,38 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Only our own files lie here; a worker that is still starting finds no agent and runs without.
+        // Only our socket lies here; an agent that finds none stays silent.
         let _ = fs::remove_dir_all(&self.private);
     }
+}
+
+/// A folder that nobody else can have made before us: `/tmp` is everybody's.
+fn new_private_dir() -> io::Result<PathBuf> {
+    let mut tries = 0;
+    loop {
+        // The standard library seeds its hasher from the system's randomness.
+        let random = RandomState::new().build_hasher().finish();
+        let path = runtime_base().join(format!("plimsoll-{}-{random:016x}", std::process::id()));
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 16 => tries += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Where the agent's files stay for good: processes that the worker leaves behind go on loading them
+/// after we are gone, and must find them. Only a folder that is ours alone will do.
+fn lasting_base() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let state = state.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
+    let base = state.join("plimsoll/agent");
+    private_dir(&base).ok()?;
+    let meta = fs::symlink_metadata(&base).ok()?;
+    let ours = meta.is_dir() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & 0o022 == 0;
+    ours.then_some(base)
 }
 
 fn runtime_base() -> PathBuf {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use plimsoll_model::{Floor, GcEvent, GcKind, JobCounts, Sample};
 use plimsoll_wire::agent::{
     AgentEvidence, AgentFloor, AgentGc, AgentJob, AgentLine, AgentMessage, AgentProfile, AgentSample,
-    AgentScript, AgentSpike, AgentWarning, ClassTotals, Hello,
+    AgentSpike, AgentWarning, ClassTotals, Hello,
 };
 
 /// Series keep at most so many points; past it every other point goes.
@@ -98,14 +98,14 @@ pub struct Isolate {
     pub evidence: Vec<(f64, AgentEvidence)>,
     /// Captures that did not happen, and why.
     pub skipped: Vec<String>,
+    /// Errors of the agent's own, after which it was silent.
+    pub failures: Vec<String>,
     /// The latest profile.
     pub profile: Option<AgentProfile>,
     /// Peaks caught in the act.
     pub spikes: Vec<(f64, AgentSpike)>,
     /// Warnings of the runtime.
     pub warnings: Vec<AgentWarning>,
-    /// Scripts of the worker.
-    pub scripts: Vec<AgentScript>,
     /// Lines that were no messages.
     pub garbled: u64,
     /// Pauses that we caused.
@@ -139,7 +139,10 @@ impl Isolate {
             AgentMessage::Profile(profile) => self.profile = Some(profile),
             AgentMessage::Spike(spike) => push_bounded(&mut self.spikes, (at, spike)),
             AgentMessage::Warning(warning) => push_bounded(&mut self.warnings, warning),
-            AgentMessage::Scripts { scripts } => self.scripts = scripts,
+            AgentMessage::Scripts { .. } => {} // sources and their maps are read from the files themselves
+            AgentMessage::Failed { message } => {
+                push_bounded(&mut self.failures, message);
+            }
             AgentMessage::Reached { .. }
             | AgentMessage::Closed {}
             | AgentMessage::Bye { .. }

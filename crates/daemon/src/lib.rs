@@ -25,6 +25,8 @@ mod watch;
 mod worker;
 
 use plimsoll_runtimes::node::AttachError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
@@ -47,11 +49,11 @@ const EVENT_QUEUE: usize = 4096;
 /// When the run could not start, or the second signal cut it short.
 pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
     let folder = Folder::create(&options.out)?;
-    let (sender, events) = open_ears(&folder)?;
+    let ears = open_ears(&folder)?;
     let child = worker::spawn(command, options, &folder)?;
     let target = Target::Started(child.id());
-    event::wait_for(child, sender);
-    conclude(command, options, &folder, target, &events, view)
+    event::wait_for(child, ears.sender.clone());
+    conclude(command, options, &folder, target, &ears, view)
 }
 
 /// Watches a process that already runs, until it ends, `--for` is over or a signal comes.
@@ -60,7 +62,7 @@ pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Re
 /// When the process could not be attached to.
 pub fn attach(pid: u32, options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
     let folder = Folder::create(&options.out)?;
-    let (_sender, events) = open_ears(&folder)?;
+    let ears = open_ears(&folder)?;
     let command = match worker::inject_into(pid, options, &folder) {
         Ok(command) => command,
         Err(DaemonError::Attach(error @ AttachError::NotNode { .. })) => {
@@ -69,14 +71,27 @@ pub fn attach(pid: u32, options: &Options, view: &mut dyn LiveView) -> Result<Ou
         }
         Err(error) => return Err(error),
     };
-    conclude(&command, options, &folder, Target::Attached(pid), &events, view)
+    conclude(&command, options, &folder, Target::Attached(pid), &ears, view)
 }
 
-fn open_ears(folder: &Folder) -> Result<(SyncSender<Event>, Receiver<Event>), DaemonError> {
+/// Where events come in.
+struct Ears {
+    sender: SyncSender<Event>,
+    events: Receiver<Event>,
+    /// Signals are events while this is set.
+    watching: Arc<AtomicBool>,
+}
+
+fn open_ears(folder: &Folder) -> Result<Ears, DaemonError> {
     let (sender, events) = mpsc::sync_channel(EVENT_QUEUE);
     event::listen(folder.listen()?, sender.clone());
-    event::catch_signals(sender.clone()).map_err(DaemonError::Signals)?;
-    Ok((sender, events))
+    let watching = Arc::new(AtomicBool::new(true));
+    event::catch_signals(sender.clone(), Arc::clone(&watching)).map_err(DaemonError::Signals)?;
+    Ok(Ears {
+        sender,
+        events,
+        watching,
+    })
 }
 
 fn conclude(
@@ -84,10 +99,11 @@ fn conclude(
     options: &Options,
     folder: &Folder,
     target: Target,
-    events: &Receiver<Event>,
+    ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut record = Watch::new(options, target, view).run(events)?;
+    let mut record = Watch::new(options, target, view).run(&ears.events)?;
+    ears.watching.store(false, Ordering::Relaxed);
     let farewells = record
         .isolates
         .values_mut()

@@ -50,6 +50,8 @@ pub enum GrowthLimit {
 pub enum WorkerOutput {
     /// Straight to our own: we never stand between a worker and its output.
     Inherit,
+    /// Its stdout to our stderr, where our own stdout is for data.
+    Stderr,
     /// Into a file of the run's folder.
     File(PathBuf),
 }

@@ -69,7 +69,9 @@ impl Outcome {
 
     /// Whether a signal ended the worker.
     pub fn ended_by_signal(&self) -> bool {
-        self.status.is_some_and(|status| status.signal().is_some())
+        // A shell or npm in between passes a child's death on as a code.
+        self.status
+            .is_some_and(|status| status.signal().is_some() || matches!(status.code(), Some(137 | 143)))
     }
 
     /// The worker's own exit code as a shell gives it; 0 for a worker that runs on.

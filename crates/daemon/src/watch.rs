@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plimsoll_model::JobCounts;
+use plimsoll_runtimes::node::{Role, recognise};
 use plimsoll_wire::agent::{AgentCommand, AgentLine, AgentMessage, command_line};
 use rustix::process::Signal;
 
@@ -17,6 +18,7 @@ use crate::outside::Outside;
 use crate::view::{LiveView, Phase};
 use crate::{DaemonError, Options, worker};
 
+const DAY_SECONDS: f64 = 86_400.0;
 const TICK: Duration = Duration::from_millis(200);
 /// After the worker's end its agents have said everything; a child that outlives it keeps its line open.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -268,7 +270,13 @@ impl<'a> Watch<'a> {
         self.record.isolates.entry(id).or_default()
     }
 
-    fn hear(&mut self, id: ConnectionId, line: AgentLine) {
+    fn hear(&mut self, id: ConnectionId, mut line: AgentLine) {
+        // An instant that cannot be is an agent's mistake; what it says still counts, as of now.
+        if !(self.record.started_at - DAY_SECONDS..self.record.started_at + 3650.0 * DAY_SECONDS)
+            .contains(&line.t)
+        {
+            line.t = unix_now();
+        }
         let at = line.t;
         let (counts, reached, closed) = match &line.message {
             AgentMessage::Jobs(_) => (true, None, false),
@@ -384,13 +392,31 @@ impl<'a> Watch<'a> {
     /// To those that run jobs, since wrappers such as `sh -c` do not pass signals on; to the process
     /// that we started where nobody does.
     fn signal_workers(&mut self, signal: Signal) {
-        let working: BTreeSet<u32> = self
-            .record
-            .isolates
-            .values()
-            .filter(|isolate| isolate.open && isolate.jobs_done() > 0)
+        // A pid that came over the socket is believed only if the process is one of ours.
+        let ours: BTreeSet<u32> = self.record.outside.pids().into_iter().collect();
+        let open = || {
+            self.record
+                .isolates
+                .values()
+                .filter(|isolate| isolate.open && ours.contains(&isolate.hello.pid))
+        };
+        let mut working: BTreeSet<u32> = open()
+            .filter(|isolate| isolate.jobs_done() > 0)
             .map(|isolate| isolate.hello.pid)
             .collect();
+        // The primary of a cluster would fork anew what we end, so it is told as well; wrappers wait by themselves.
+        let parents: BTreeSet<u32> = open()
+            .filter(|isolate| working.contains(&isolate.hello.pid))
+            .map(|isolate| isolate.hello.ppid)
+            .collect();
+        let is_primary = |isolate: &&Isolate| {
+            parents.contains(&isolate.hello.pid) && recognise(&isolate.hello.argv, None) == Role::Node
+        };
+        let primaries: Vec<u32> = open()
+            .filter(is_primary)
+            .map(|isolate| isolate.hello.pid)
+            .collect();
+        working.extend(primaries);
         if working.is_empty() {
             for pid in self.record.outside.leaves() {
                 worker::signal(pid, signal);

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -44,12 +45,16 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
         .args(arguments)
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
     if options.agent {
-        let files = AgentFiles::write(folder.private())?;
+        let files = AgentFiles::write(&folder.agents())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
         let present = std::env::var("NODE_OPTIONS").ok();
         process
             .env(CONFIG_VARIABLE, config)
             .env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+    }
+    if options.output == WorkerOutput::Stderr {
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned();
+        process.stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from));
     }
     if let WorkerOutput::File(path) = &options.output {
         let (out, err) = File::create(path)
@@ -80,7 +85,7 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
 /// # Errors
 /// [`DaemonError::Attach`].
 pub fn inject_into(pid: u32, options: &Options, folder: &Folder) -> Result<Vec<String>, DaemonError> {
-    let files = AgentFiles::write(folder.private())?;
+    let files = AgentFiles::write(&folder.agents())?;
     let config = AgentConfig {
         hold_job_starts: false,
         jobs: None,

@@ -82,7 +82,7 @@ pub struct WatchArgs {
     /// Exit with 1 if leaking, 3 if inconclusive
     #[arg(long, value_name = "VERDICT", value_enum)]
     pub fail_on: Option<FailOn>,
-    /// Print the report as JSON on stdout instead of text on stderr
+    /// Print the report as JSON on stdout (the worker's own output goes to stderr)
     #[arg(long)]
     pub json: bool,
 }
@@ -99,7 +99,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub jobs: Option<u64>,
     /// Watch from outside only
-    #[arg(long)]
+    #[arg(long, conflicts_with = "jobs")]
     pub no_agent: bool,
     #[command(flatten)]
     #[allow(missing_docs)]

@@ -1,5 +1,7 @@
 //! `plimsoll attach PID`: a Node process that was started without plimsoll.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use plimsoll_testbed::{Child, Fixture, Launch, Slot, Watch, Watched, free_port, judge_leaky, node};
 
 const PLIMSOLL: &str = env!("CARGO_BIN_EXE_plimsoll");
@@ -16,6 +18,13 @@ fn start_worker(fixture: &Fixture, jobs: &str) -> Child {
     worker
 }
 
+/// Node opens its inspector on one port for all, so one test at a time.
+static PORT: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    PORT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn attach(pid: u32, seconds: &str) -> Watched {
     Watch::attach(PLIMSOLL)
         .option("--for")
@@ -26,6 +35,7 @@ fn attach(pid: u32, seconds: &str) -> Watched {
 
 #[test]
 fn a_running_worker_is_explained_and_left_as_it_was() {
+    let _alone = alone();
     let _slot = Slot::take();
     let fixture = Fixture::load("global-array", "leaky");
     let worker = start_worker(&fixture, "14000");
@@ -60,6 +70,7 @@ fn a_running_worker_is_explained_and_left_as_it_was() {
 
 #[test]
 fn a_taken_inspector_port_is_handled_or_said() {
+    let _alone = alone();
     let _slot = Slot::take();
     // Node's inspector starts on 9229; whoever holds it already, ours or another's, the port is taken.
     let mut other = Launch::new(node())
@@ -93,6 +104,7 @@ fn a_taken_inspector_port_is_handled_or_said() {
 
 #[test]
 fn a_process_that_is_not_there_is_said() {
+    let _alone = alone();
     let gone = Launch::new("/bin/true").start();
     let pid = gone.pid();
     gone.finish();
@@ -107,6 +119,7 @@ fn a_process_that_is_not_there_is_said() {
 
 #[test]
 fn what_is_not_node_is_seen_from_outside_only() {
+    let _alone = alone();
     let mut other = Launch::new("/bin/sleep").arg("20").start();
     let watched = attach(other.pid(), "2s");
     assert_eq!(watched.finished.code, Some(0), "{}", watched.finished.stderr);
@@ -130,6 +143,7 @@ fn what_is_not_node_is_seen_from_outside_only() {
 
 #[test]
 fn a_worker_that_listens_already_is_attached_by_its_own_port() {
+    let _alone = alone();
     let _slot = Slot::take();
     let fixture = Fixture::load("global-map", "sound");
     let inspect = format!("--inspect=127.0.0.1:{}", free_port());

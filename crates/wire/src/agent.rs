@@ -104,6 +104,11 @@ pub enum AgentMessage {
         /// The scripts.
         scripts: Vec<AgentScript>,
     },
+    /// The agent had an error of its own and has turned itself off.
+    Failed {
+        /// What went wrong.
+        message: String,
+    },
     /// The configured job count is reached.
     Reached {
         /// Jobs completed.
@@ -350,7 +355,7 @@ pub struct AgentWarning {
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct AgentScript {
-    pub id: String,
+    pub id: u64,
     pub url: String,
     pub source_map_url: Option<String>,
 }
@@ -396,6 +401,13 @@ mod tests {
             (floor.live_bytes, floor.jobs.as_ref().map(|jobs| jobs["a"])),
             (10, Some(3))
         );
+        let scripts = parse_line(
+            br#"{"type":"scripts","t":2,"scripts":[{"id":145,"url":"/a.js","source_map_url":null}]}"#,
+        );
+        let AgentMessage::Scripts { scripts } = scripts.expect("a real line").message else {
+            panic!("not scripts")
+        };
+        assert_eq!((scripts[0].id, scripts[0].url.as_str()), (145, "/a.js"));
         let other = parse_line(br#"{"type":"from-the-future","t":2,"x":[1]}"#).expect("tolerated");
         assert_eq!(other.message, AgentMessage::Unknown);
         let dropped = parse_line(br#"{"type":"evidence-dropped","t":2,"file":"a"}"#).expect("a kebab type");

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use plimsoll_daemon::{DaemonError, Options, Outcome, StopCause};
+use plimsoll_daemon::{DaemonError, Options, Outcome, StopCause, WorkerOutput};
 use plimsoll_model::Status;
 
 use crate::cli::{AttachArgs, FailOn, RunArgs, WatchArgs};
@@ -18,6 +18,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut options = options(&args.watch, &program)?;
     options.jobs = args.jobs;
     options.agent = !args.no_agent;
+    if args.watch.json {
+        options.output = WorkerOutput::Stderr;
+    }
     let mut view = Terminal::new(args.jobs, args.watch.duration);
     match plimsoll_daemon::run(&args.command, &options, &mut view) {
         Ok(outcome) => finish(&outcome, &args.watch, &mut view),
