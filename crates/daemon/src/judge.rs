@@ -31,8 +31,8 @@ const SERVICE_SECONDS: f64 = 2.0 * 3600.0;
 /// An isolate with its assessment, the readings it rests on and the limit in force.
 type JudgedIsolate = (ConnectionId, Assessment, Vec<Reading>, Option<u64>);
 
-/// Judges every isolate that may be the worker and takes the one that needs attention most.
-pub fn judge(record: &Record, options: &Options) -> Judged {
+/// Judges every isolate that may be the worker; the one that needs attention most comes first.
+pub fn judge(record: &Record, options: &Options) -> Vec<Judged> {
     let mut judged: Vec<JudgedIsolate> = candidates(record)
         .into_iter()
         .map(|id| {
@@ -42,31 +42,37 @@ pub fn judge(record: &Record, options: &Options) -> Judged {
             (id, assess(&readings, limit, options), readings, limit)
         })
         .collect();
+    if judged.is_empty() {
+        return vec![from_outside(record, options)];
+    }
     judged.sort_by(|a, b| urgency(record, b).total_cmp(&urgency(record, a)));
-    let others = judged
+    let statuses: Vec<(ConnectionId, Status)> = judged
         .iter()
-        .skip(1)
         .map(|(id, assessment, ..)| (*id, assessment.verdict.status))
         .collect();
-    let siblings = leaking_siblings(record, &judged);
-    match judged.into_iter().next() {
-        Some((id, mut assessment, readings, _)) => {
-            if record.isolates[&id].jobs_done() == 0 {
-                assessment.classes = unknown(assessment.classes);
-                add_up(&mut assessment.verdict, &siblings);
-            }
-            if assessment.verdict.channel == Some(Channel::Fds) {
-                assessment.classes = classes_of_descriptors(&readings);
-            }
-            Judged {
-                isolate: Some(id),
-                assessment,
-                readings,
-                others,
-            }
+    let mut siblings = leaking_siblings(record, &judged);
+    let one = |(id, mut assessment, readings, _): JudgedIsolate| {
+        if record.isolates[&id].jobs_done() == 0 {
+            assessment.classes = unknown(assessment.classes);
+            // Only the first one speaks for its siblings.
+            add_up(&mut assessment.verdict, &std::mem::take(&mut siblings));
         }
-        None => from_outside(record, options),
-    }
+        if assessment.verdict.channel == Some(Channel::Fds) {
+            assessment.classes = classes_of_descriptors(&readings);
+        }
+        let others = statuses
+            .iter()
+            .copied()
+            .filter(|(other, _)| *other != id)
+            .collect();
+        Judged {
+            isolate: Some(id),
+            assessment,
+            readings,
+            others,
+        }
+    };
+    judged.into_iter().map(one).collect()
 }
 
 /// Verdicts of other threads of the same process that leak as well and run no jobs of their own, so

@@ -24,6 +24,7 @@ mod view;
 mod watch;
 mod worker;
 
+use plimsoll_model::Status;
 use plimsoll_runtimes::node::AttachError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,8 +110,7 @@ fn conclude(
         .values_mut()
         .filter_map(|isolate| isolate.forget_farewell().then_some(()))
         .count();
-    let judged = judge::judge(&record, options);
-    let mut study = study::study(&record, &judged, folder, view);
+    let (judged, mut study) = explain(&record, options, folder, view);
     if farewells > 0 {
         study
             .notes
@@ -119,4 +119,38 @@ fn conclude(
     let outcome = compose::compose(command, options, folder, &record, judged, study);
     outcome.write_all(folder)?;
     Ok(outcome)
+}
+
+/// Isolates whose dumps are read at most: each takes seconds, and a pool of equals tells the same.
+const STUDIED: usize = 4;
+
+/// The isolate that leaks, or else the one that does most of the work. Where the floors of several do
+/// not settle it, their dumps do.
+fn explain(
+    record: &Record,
+    options: &Options,
+    folder: &Folder,
+    view: &mut dyn LiveView,
+) -> (judge::Judged, study::Study) {
+    let mut judged = judge::judge(record, options).into_iter();
+    let first = judged
+        .next()
+        .expect("there is always one: the process as seen from outside");
+    let studied = study::study(record, &first, folder, view);
+    if studied.verdict.status == Status::Leaking {
+        return (first, studied);
+    }
+    let unsettled = |judged: &judge::Judged| {
+        matches!(
+            judged.assessment.verdict.status,
+            Status::Leaking | Status::Inconclusive
+        )
+    };
+    for other in judged.filter(unsettled).take(STUDIED - 1) {
+        let study = study::study(record, &other, folder, view);
+        if study.verdict.status == Status::Leaking {
+            return (other, study);
+        }
+    }
+    (first, studied)
 }

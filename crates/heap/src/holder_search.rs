@@ -138,6 +138,9 @@ impl<'g> Search<'g> {
 
     fn start(&self, step: &Step<'g>) -> Option<(Start, Origin)> {
         let graph = &self.anatomy.graph;
+        if graph.name(step.from) == LAST_JOB {
+            return Some((Start::Root, Origin::Runtime));
+        }
         if is_context(graph, step.from) && variable_name(graph, step.from, &step.edge).is_some() {
             return Some((Start::Variable, self.scripts.origin_of_context(step.from)));
         }
@@ -169,6 +172,10 @@ impl<'g> Search<'g> {
         holder != 0 && self.anatomy.dominates(holder, node)
     }
 }
+
+/// The agent's hold on the last job's function, for the picture at the worker's exit: what hangs from
+/// it was the program's own, so the way to it begins there.
+const LAST_JOB: &str = "PlimsollLastJob";
 
 /// The object behind `globalThis`.
 pub(crate) fn is_global(graph: &crate::Graph, node: NodeIndex) -> bool {
