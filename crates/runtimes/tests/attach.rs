@@ -132,7 +132,7 @@ fn a_script_of_either_kind_is_attached_to() {
         let mut worker = Worker::start(name, BEAT, &[&format!("--inspect-port={port}")]);
         check_attaches(&mut worker, port);
         // A second time there is an agent already, and the worker is none the worse for it.
-        let entry = worker.folder.path().join("node/agent.cjs");
+        let entry = AgentFiles::write(worker.folder.path()).unwrap().entry();
         let again = attach(worker.pid(), &entry, "{}", Instant::now() + LONG);
         assert!(
             matches!(again, Err(AttachError::AlreadyAttached { .. })),
