@@ -41,13 +41,24 @@ fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<St
         ),
         step(
             "unit and crate tests",
-            "cargo test --workspace --exclude plimsoll --no-fail-fast",
+            "cargo test --workspace --exclude plimsoll --exclude plimsoll-testbed --exclude plimsoll-attribute \
+             --no-fail-fast",
             &[Need::Node],
+        ),
+        step(
+            "attribution and testbed",
+            "cargo test -p plimsoll-testbed -p plimsoll-attribute --lib",
+            &[],
         ),
         binary_tests(end_to_end),
         agent_step(agent_tests),
     ];
     if extent == Extent::All {
+        steps.push(step(
+            "slow: truths and patterns",
+            "cargo test -p plimsoll-testbed -p plimsoll-attribute --no-fail-fast",
+            &[Need::Node],
+        ));
         let present = SLOW
             .iter()
             .filter(|(test, ..)| end_to_end.iter().any(|name| name == test));
@@ -127,6 +138,7 @@ mod tests {
         assert_eq!(
             slow,
             [
+                "cargo test -p plimsoll-testbed -p plimsoll-attribute --no-fail-fast",
                 "cargo test -p plimsoll --test bullmq",
                 "cargo test -p plimsoll --test fixtures"
             ]
