@@ -51,6 +51,11 @@ fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<St
             &[],
         ),
         binary_tests(end_to_end),
+        step(
+            "job libraries",
+            "npm install --no-audit --no-fund --no-package-lock --loglevel=error --prefix agents/node/test/packages",
+            &[Need::Npm],
+        ),
         agent_step(agent_tests),
     ];
     if extent == Extent::All {
