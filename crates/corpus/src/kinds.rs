@@ -1,7 +1,11 @@
 //! The kinds of workers, sound and leaking, each filled in at random from a seed.
 
+use crate::labelled::Labelled;
 use crate::plan::{Class, Fill, HOUR, MIB, Plan};
 use crate::random::Random;
+use crate::simulate::simulate;
+use crate::wild::Wild;
+use crate::wild_kinds::WILD_KINDS;
 
 /// Whether a worker leaks, and what detectors may be held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Length {
     Day,
     /// A test of seconds to minutes.
     Short,
+    /// A day of the wild family.
+    Wild,
 }
 
 /// One kind of worker.
@@ -31,25 +37,59 @@ pub struct Kind {
     pub truth: Truth,
     /// Its clock.
     pub length: Length,
-    fill_in: fn(&mut Plan, &mut Random),
+    pub(crate) fill_in: FillIn,
 }
 
+/// How a kind gets its figures.
+pub(crate) enum FillIn {
+    /// From a plan of the first family.
+    Plan(fn(&mut Plan, &mut Random)),
+    /// From a worker of the wild family, which shares no code with the first.
+    Wild(fn(&mut Wild, &mut Random)),
+}
+
+/// What sets the record of a sound twin apart: it is another run.
+const TWIN: u64 = 0x5EED_0000_0000;
+
 impl Kind {
-    /// The worker of this kind for a seed.
-    pub fn plan(&self, seed: u64) -> Plan {
+    /// The record of the worker of this kind for a seed.
+    pub fn record(&self, seed: u64) -> Labelled {
         let mut random = Random::new(seed, self.name);
+        match self.fill_in {
+            FillIn::Plan(_) => simulate(&self.plan(&mut random), seed),
+            FillIn::Wild(fill_in) => Wild::of(fill_in, &mut random).record(seed),
+        }
+    }
+
+    /// Another run of the same worker without its leak: the last good release.
+    pub fn sound_record(&self, seed: u64) -> Labelled {
+        let mut random = Random::new(seed, self.name);
+        match self.fill_in {
+            FillIn::Plan(_) => simulate(&self.plan(&mut random).sound_twin(), seed ^ TWIN),
+            FillIn::Wild(fill_in) => Wild::of(fill_in, &mut random).sound_twin(seed).record(seed ^ TWIN),
+        }
+    }
+
+    fn plan(&self, random: &mut Random) -> Plan {
         let mut plan = match self.length {
-            Length::Day => day(&mut random),
-            Length::Short => short(&mut random),
+            Length::Short => short(random),
+            _ => day(random),
         };
-        (self.fill_in)(&mut plan, &mut random);
+        if let FillIn::Plan(fill_in) = self.fill_in {
+            fill_in(&mut plan, random);
+        }
         plan
     }
 }
 
+/// All kinds of both families.
+pub fn kinds() -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().chain(WILD_KINDS)
+}
+
 /// Finds a kind by name.
 pub fn kind(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
+    kinds().find(|kind| kind.name == name)
 }
 
 const fn k(name: &'static str, truth: Truth, length: Length, fill_in: fn(&mut Plan, &mut Random)) -> Kind {
@@ -57,7 +97,7 @@ const fn k(name: &'static str, truth: Truth, length: Length, fill_in: fn(&mut Pl
         name,
         truth,
         length,
-        fill_in,
+        fill_in: FillIn::Plan(fill_in),
     }
 }
 

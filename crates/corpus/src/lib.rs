@@ -6,19 +6,21 @@
 //! from it on for figures that are published.
 
 mod kinds;
+mod labelled;
 mod plan;
 mod random;
 mod rules;
 mod score;
 mod simulate;
 mod table;
+mod wild;
+mod wild_kinds;
 
-pub use kinds::{KINDS, Kind, Length, Truth, kind};
-pub use plan::{Class, Fill, Plan};
+pub use kinds::{Kind, Length, Truth, kind, kinds};
+pub use labelled::Labelled;
 pub use random::Random;
 pub use rules::{RULES, Rule};
 pub use score::{Outcome, examine, naive_rules, with_baseline};
-pub use simulate::{Record, simulate};
 pub use table::{Table, report};
 
 /// The first seed that must not be used for tuning.

@@ -4,9 +4,8 @@ use plimsoll_detect::{Assessment, Baseline, Detector, MinimumEffect, Pace, Setti
 use plimsoll_model::{Channel, ClassStatus, Estimate, Status};
 
 use crate::kinds::{Kind, Length, Truth};
-use crate::plan::Plan;
+use crate::labelled::Labelled;
 use crate::rules::RULES;
-use crate::simulate::simulate;
 
 /// What became of one record.
 #[derive(Debug, Clone)]
@@ -37,42 +36,38 @@ pub struct Outcome {
     pub leak_from_seconds: f64,
     /// Which of the naive rules raised an alarm, where they were asked ([`naive_rules`]).
     pub rules: Vec<bool>,
+    /// Why, in its own words.
+    pub reasons: Vec<String>,
 }
 
 /// Judges the worker of a kind and seed on its own.
 pub fn examine(kind: &Kind, seed: u64) -> Outcome {
-    let plan = kind.plan(seed);
-    outcome(kind, &plan, seed, None)
+    outcome(kind, &kind.record(seed), None)
 }
 
 /// The same against one run of the worker without its leak.
 pub fn with_baseline(kind: &Kind, seed: u64) -> Outcome {
-    let plan = kind.plan(seed);
-    let twin = plan.sound_twin();
-    let mut detector = Detector::new(settings(&twin, None));
-    simulate(&twin, seed ^ 0x5EED_0000_0000)
-        .readings
-        .iter()
-        .for_each(|r| detector.observe(r));
-    outcome(kind, &plan, seed, Some(detector.baseline()))
+    let sound = kind.sound_record(seed);
+    let mut detector = Detector::new(settings(&sound, None));
+    sound.readings.iter().for_each(|r| detector.observe(r));
+    outcome(kind, &kind.record(seed), Some(detector.baseline()))
 }
 
 /// What the naive rules say of the same record.
 pub fn naive_rules(kind: &Kind, seed: u64) -> Vec<bool> {
-    let plan = kind.plan(seed);
-    let readings = simulate(&plan, seed).readings;
+    let record = kind.record(seed);
     RULES
         .iter()
-        .map(|rule| (rule.alarm)(&readings, plan.budget_bytes))
+        .map(|rule| (rule.alarm)(&record.readings, record.budget_bytes))
         .collect()
 }
 
-fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
-    let is_day = plan.minimum_bytes_per_day.is_some();
+fn settings(record: &Labelled, baseline: Option<Baseline>) -> Settings {
+    let is_day = record.minimum_bytes_per_day.is_some();
     Settings {
-        limit_bytes: Some(plan.budget_bytes as u64),
-        cap_bytes: plan.cap_bytes.map(|c| c as u64),
-        minimum_effect: plan
+        limit_bytes: Some(record.budget_bytes as u64),
+        cap_bytes: record.cap_bytes.map(|c| c as u64),
+        minimum_effect: record
             .minimum_bytes_per_day
             .map_or(MinimumEffect::Derived, MinimumEffect::PerDay),
         pace: if is_day { Pace::Real } else { Pace::Test },
@@ -82,16 +77,11 @@ fn settings(plan: &Plan, baseline: Option<Baseline>) -> Settings {
     }
 }
 
-fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> Outcome {
-    let record = simulate(plan, seed);
-    let readings = &record.readings;
-    let mut detector = Detector::new(settings(plan, baseline));
-    readings.iter().for_each(|r| detector.observe(r));
+fn outcome(kind: &Kind, record: &Labelled, baseline: Option<Baseline>) -> Outcome {
+    let mut detector = Detector::new(settings(record, baseline));
+    record.readings.iter().for_each(|r| detector.observe(r));
     let assessment = detector.assess();
-    let (class_right, class_wrong) = classes(plan, &assessment);
-    let leak_per_job = record.leaked_bytes / record.jobs.max(1.0);
-    let steady =
-        plan.leak_from_seconds == 0.0 && plan.leak_per_second == 0.0 && plan.native_per_second == 0.0;
+    let (class_right, class_wrong) = classes(record, &assessment);
     Outcome {
         kind: kind.name,
         truth: kind.truth,
@@ -99,32 +89,32 @@ fn outcome(kind: &Kind, plan: &Plan, seed: u64, baseline: Option<Baseline>) -> O
         status: assessment.verdict.status,
         channel: assessment.verdict.channel,
         alarm_at_seconds: assessment.first_leaking_at_seconds,
-        effect: effect(plan, &assessment),
-        true_bytes_per_job: (kind.truth == Truth::Leaks && steady).then_some(leak_per_job),
+        effect: effect(record, &assessment),
+        true_bytes_per_job: record.growth_bytes_per_job.filter(|_| kind.truth == Truth::Leaks),
         bytes_per_job: assessment.verdict.bytes_per_job,
         class_right,
         class_wrong,
-        leak_from_seconds: plan.leak_from_seconds,
+        leak_from_seconds: record.leak_from_seconds,
         rules: Vec::new(),
+        reasons: assessment.verdict.reasons,
     }
 }
 
-fn effect(plan: &Plan, assessment: &Assessment) -> f64 {
-    let growth = plan.leak_bytes_per_second() + plan.native_per_second;
-    let minimum = match plan.minimum_bytes_per_day {
+fn effect(record: &Labelled, assessment: &Assessment) -> f64 {
+    let minimum = match record.minimum_bytes_per_day {
         Some(per_day) => per_day / 86_400.0,
-        None => assessment.verdict.minimum_effect_bytes_per_job.unwrap_or(50.0) * plan.pace,
+        None => assessment.verdict.minimum_effect_bytes_per_job.unwrap_or(50.0) * record.pace,
     };
-    growth / minimum
+    record.growth_bytes_per_second / minimum
 }
 
-fn classes(plan: &Plan, assessment: &Assessment) -> (Option<(bool, bool)>, bool) {
-    let leaks = |name: &str| plan.classes.iter().any(|c| c.name == name && c.leak_bytes > 0.0);
+fn classes(record: &Labelled, assessment: &Assessment) -> (Option<(bool, bool)>, bool) {
+    let leaks = |name: &str| record.leaky_classes.iter().any(|c| c == name);
     let wrong = assessment
         .classes
         .iter()
         .any(|c| c.status == ClassStatus::Leaking && !leaks(&c.class));
-    let any = plan.classes.iter().any(|c| c.leak_bytes > 0.0);
+    let any = !record.leaky_classes.is_empty();
     let first = assessment.classes.first().is_some_and(|c| leaks(&c.class));
     let named = assessment
         .classes

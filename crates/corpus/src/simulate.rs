@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use plimsoll_model::{Floor, GcEvent, GcKind, Reading, Sample};
 
+use crate::labelled::Labelled;
 use crate::plan::{Fill, HOUR, MIB, Plan};
 use crate::random::Random;
 
@@ -26,18 +27,8 @@ struct State<'a> {
     pace: f64,
 }
 
-/// A simulated record and what truly happened in it.
-pub struct Record {
-    /// All readings, in time order.
-    pub readings: Vec<Reading>,
-    /// Managed memory that leaked, over all incarnations.
-    pub leaked_bytes: f64,
-    /// Jobs done since leaks began.
-    pub jobs: f64,
-}
-
-/// All readings of a worker.
-pub fn simulate(plan: &Plan, seed: u64) -> Record {
+/// All readings of a worker, and what truly happened in it.
+pub(crate) fn simulate(plan: &Plan, seed: u64) -> Labelled {
     let mut state = State {
         plan,
         random: Random::new(seed, "simulate"),
@@ -69,11 +60,24 @@ pub fn simulate(plan: &Plan, seed: u64) -> Record {
         }
         readings.push(state.sample(at));
     }
-    Record {
+    let steady =
+        plan.leak_from_seconds == 0.0 && plan.leak_per_second == 0.0 && plan.native_per_second == 0.0;
+    Labelled {
         readings,
-        leaked_bytes: state.leaked,
-        jobs: state.leaky_jobs,
+        budget_bytes: plan.budget_bytes,
+        cap_bytes: plan.cap_bytes,
+        minimum_bytes_per_day: plan.minimum_bytes_per_day,
+        growth_bytes_per_second: plan.leak_bytes_per_second() + plan.native_per_second,
+        pace: plan.pace,
+        growth_bytes_per_job: steady.then(|| state.leaked / state.leaky_jobs.max(1.0)),
+        leaky_classes: leaky(plan),
+        leak_from_seconds: plan.leak_from_seconds,
     }
+}
+
+fn leaky(plan: &Plan) -> Vec<String> {
+    let leaks = plan.classes.iter().filter(|c| c.leak_bytes > 0.0);
+    leaks.map(|c| c.name.clone()).collect()
 }
 
 impl State<'_> {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use plimsoll_model::Status;
 
-use crate::kinds::{KINDS, Length, Truth};
+use crate::kinds::{Length, Truth, kinds};
 use crate::rules::RULES;
 use crate::score::Outcome;
 
@@ -27,7 +27,11 @@ const DAY_SHARE_OF_WEEK: f64 = 1.0 / 7.0;
 /// All figures as text.
 pub fn report(table: &Table<'_>) -> String {
     let mut out = String::new();
-    for (length, name) in [(Length::Day, "days"), (Length::Short, "short runs")] {
+    for (length, name) in [
+        (Length::Day, "days"),
+        (Length::Short, "short runs"),
+        (Length::Wild, "wild days"),
+    ] {
         let part: Vec<&Outcome> = table.outcomes.iter().filter(|o| o.length == length).collect();
         if !part.is_empty() {
             let _ = writeln!(out, "\n## {}, {name}: {} records\n", table.title, part.len());
@@ -44,7 +48,7 @@ fn confusion(out: &mut String, outcomes: &[&Outcome]) {
         "| kind | truth | stable | bounded | leaking | inconclusive | alarm on the way |"
     );
     let _ = writeln!(out, "|---|---|---|---|---|---|---|");
-    for kind in KINDS {
+    for kind in kinds() {
         let of: Vec<&&Outcome> = outcomes.iter().filter(|o| o.kind == kind.name).collect();
         if of.is_empty() {
             continue;
@@ -108,7 +112,7 @@ fn false_alarms(line: &mut impl FnMut(&str, String), all: &[&Outcome], sound: &[
         "false `leaking`, all sound kinds",
         share(alarms(&every_sound), every_sound.len()),
     );
-    if length == Length::Day {
+    if length != Length::Short {
         let weeks = sound.len().max(1) as f64 * DAY_SHARE_OF_WEEK;
         let per_week = alarms(sound) as f64 / weeks * 1000.0;
         line(
@@ -153,7 +157,7 @@ fn found(line: &mut impl FnMut(&str, String), leaks: &[&Outcome], length: Length
         .filter_map(|o| Some(o.alarm_at_seconds? - o.leak_from_seconds))
         .collect();
     waits.sort_by(f64::total_cmp);
-    let (seconds, unit) = if length == Length::Day {
+    let (seconds, unit) = if length != Length::Short {
         (3600.0, "h")
     } else {
         (1.0, "s")

@@ -1,6 +1,6 @@
 //! What must not change a verdict, and what must never break the detector.
 
-use plimsoll_corpus::{Random, kind, simulate};
+use plimsoll_corpus::{Random, kind};
 use plimsoll_detect::{Assessment, Detector, MinimumEffect, Settings, Watch};
 use plimsoll_model::{Floor, GcEvent, GcKind, Reading, Sample, Status};
 
@@ -8,7 +8,7 @@ const SEED: u64 = 11;
 
 fn record(name: &str) -> Vec<Reading> {
     let kind = kind(name).expect("the kind is in the corpus");
-    simulate(&kind.plan(SEED), SEED).readings
+    kind.record(SEED).readings
 }
 
 fn settings(scale: f64) -> Settings {

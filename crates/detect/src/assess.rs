@@ -6,7 +6,7 @@ use crate::assessment::{Assessment, Axis, ChannelAssessment, ClassGrowth, Late};
 use crate::channels::{Fitted, RUNTIME_ALLOWANCE_BYTES, Source, rules};
 use crate::classes::class_growth;
 use crate::detector::Detector;
-use crate::judge::{Effect, Window, bent, status};
+use crate::judge::{Effect, Window, bent, status, still_grows};
 use crate::kept::{Fits, Purpose};
 use crate::settings::Settings;
 use crate::trend::Trend;
@@ -60,7 +60,9 @@ fn channels(detector: &Detector, fits: &Fits, effect: &Effect, window: Window) -
         let Some(fitted) = fitted.filter(|_| place != MANAGED) else {
             continue;
         };
-        let twice = growing[place] && detector.looks().seen_before(place);
+        let looks = detector.looks();
+        let twice = growing[place] && looks.seen_before(place)
+            || looks.held(place) && still_grows(fitted, effect);
         let judged = window.seconds >= rules(fitted.channel, fitted.source).least_seconds;
         let status = if judged {
             status(fitted, effect, detector.settings(), twice)

@@ -1,15 +1,25 @@
 //! Every way to explain a series: each autocorrelation with no shape, one shape, and the best with another.
 
-use crate::regression::{Normal, Solution, dot, whiten};
+use crate::noise::{Memory, Whitener, length};
+use crate::regression::{Normal, Solution};
 use crate::shape::{Height, Shape};
-use crate::trend::{NEARLY_AS_WELL, Series};
+use crate::trend::Series;
 
 /// Rows from which two shapes at once are considered.
 const PAIR_ROWS: usize = 20;
 /// Strength of the prior on the noise, in rows: five floors alone do not tell how noisy floors are.
 const NOISE_PRIOR_ROWS: f64 = 3.0;
-/// Autocorrelations that are tried.
+/// Autocorrelations that are tried, and variances of fresh noise over that of slow noise.
 const CORRELATIONS: [f64; 8] = [0.0, 0.25, 0.45, 0.6, 0.72, 0.82, 0.9, 0.96];
+const FRESH: [f64; 3] = [0.0, 0.6, 3.0];
+/// The memory of the noise under which shapes are looked over first, and how many are taken on.
+const PILOT: Memory = Memory {
+    correlation: 0.6,
+    fresh: 0.6,
+};
+const LIKED: usize = 5;
+/// Memories whose log-likelihood is this far below the likeliest count for less than a twentieth of it.
+const UNLIKELY: f64 = 3.0;
 /// Jumps that are tried as steps.
 const JUMPS: usize = 3;
 
@@ -44,53 +54,67 @@ pub(crate) struct Frame {
     range: f64,
 }
 
-/// All explanations under one autocorrelation.
+/// All explanations under one memory of the noise.
 pub(crate) struct Explained {
-    pub correlation: f64,
+    pub memory: Memory,
     pub candidates: Vec<Candidate>,
+    /// How likely this memory is, relative to the likeliest.
+    pub weight: f64,
 }
 
 impl Explained {
     pub fn best(&self) -> Option<&Candidate> {
         self.candidates.iter().max_by(|a, b| a.score.total_cmp(&b.score))
     }
-
-    fn restricted(&self) -> f64 {
-        self.best().map_or(f64::NEG_INFINITY, |c| c.restricted)
-    }
 }
 
-/// The explanations under the likeliest autocorrelations, the best of them first.
+/// The explanations under the likely memories of the noise, the likeliest first. They are compared by
+/// restricted likelihood, which does not take slow noise for trend as plain likelihood does, and over
+/// the shapes that a pilot fit likes best: the others would not change their order.
 pub(crate) fn explain(series: &Series, frame: &Frame) -> Vec<Explained> {
-    let fits: Vec<Explained> = correlations(series.x.len())
-        .iter()
-        .map(|&correlation| Explanation::new(series, frame, correlation).explained())
-        .filter(|explained| !explained.candidates.is_empty())
+    let every: Vec<usize> = (0..frame.shapes.len()).collect();
+    let pilot = Explanation::new(series, frame, PILOT, &every);
+    let mut liked = pilot.singles();
+    liked.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+    let liked: Vec<usize> = liked.iter().filter_map(|single| single.0).take(LIKED).collect();
+    let mut fits: Vec<(Memory, f64)> = memories(series.x.len())
+        .into_iter()
+        .filter_map(|memory| {
+            let singles = Explanation::new(series, frame, memory, &liked).singles();
+            let best = singles.iter().max_by(|a, b| a.1.score.total_cmp(&b.1.score))?;
+            Some((memory, best.1.restricted))
+        })
         .collect();
-    likely(fits)
+    fits.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let likeliest = fits.first().map_or(0.0, |fit| fit.1);
+    fits.into_iter()
+        .take_while(|(_, restricted)| *restricted >= likeliest - UNLIKELY)
+        .map(|(memory, restricted)| Explained {
+            memory,
+            candidates: Explanation::new(series, frame, memory, &every).candidates(),
+            weight: (restricted - likeliest).exp(),
+        })
+        .collect()
 }
+
+/// A candidate and its shape, if it has one.
+type Single = (Option<usize>, Candidate);
 
 /// Few rows cannot tell noise that lasts from growth.
-fn correlations(rows: usize) -> &'static [f64] {
-    match rows {
-        0..8 => &CORRELATIONS[..1],
-        8..12 => &CORRELATIONS[..5],
-        _ => &CORRELATIONS,
+fn memories(rows: usize) -> Vec<Memory> {
+    let (correlations, fresh) = match rows {
+        0..8 => (&CORRELATIONS[..1], &FRESH[..1]),
+        8..12 => (&CORRELATIONS[..5], &FRESH[..1]),
+        12..20 => (&CORRELATIONS[..], &FRESH[..1]),
+        _ => (&CORRELATIONS[..], &FRESH[..]),
+    };
+    let mut all = Vec::new();
+    for &correlation in correlations {
+        // Independent noise is the same whatever is fresh of it.
+        let fresh = if correlation == 0.0 { &FRESH[..1] } else { fresh };
+        all.extend(fresh.iter().map(|&fresh| Memory { correlation, fresh }));
     }
-}
-
-/// The autocorrelation is chosen by restricted likelihood, which does not take slow noise for trend as
-/// plain likelihood does; higher ones that fit nearly as well stay in.
-fn likely(fits: Vec<Explained>) -> Vec<Explained> {
-    let best = fits
-        .iter()
-        .map(Explained::restricted)
-        .fold(f64::NEG_INFINITY, f64::max);
-    let place = fits.iter().position(|e| e.restricted() == best).unwrap_or(0);
-    fits.into_iter()
-        .skip(place)
-        .filter(|explained| explained.restricted() >= best - NEARLY_AS_WELL / 2.0)
-        .collect()
+    all
 }
 
 impl Frame {
@@ -138,11 +162,13 @@ fn jumps(series: &Series, scaled: &[f64]) -> Vec<f64> {
     rises.into_iter().take(JUMPS).map(|(_, place)| place).collect()
 }
 
-/// The normal equations under one autocorrelation, and what all candidates share.
+/// The normal equations under one memory of the noise, and what all candidates share.
 struct Explanation<'a> {
     frame: &'a Frame,
+    /// Which shapes of the frame are tried here; their columns follow the base.
+    tried: &'a [usize],
     normal: Normal,
-    correlation: f64,
+    jacobian: f64,
     /// Growth and the covariates that vary.
     base: Vec<usize>,
     rows: f64,
@@ -152,23 +178,24 @@ struct Explanation<'a> {
 }
 
 impl<'a> Explanation<'a> {
-    fn new(series: &Series, frame: &'a Frame, correlation: f64) -> Self {
-        let white = |column: &[f64]| whiten(column, &series.starts, correlation);
-        let whitened: Vec<Vec<f64>> = frame.columns.iter().map(|column| white(column)).collect();
-        let raw: Vec<f64> = frame
-            .columns
-            .iter()
-            .map(|column| dot(column, column).sqrt())
-            .collect();
+    fn new(series: &Series, frame: &'a Frame, memory: Memory, tried: &'a [usize]) -> Self {
+        let whitener = Whitener::new(memory, series.x.len());
+        let white = |column: &[f64]| whitener.whiten(column, &series.starts);
+        let columns = || {
+            let shapes = tried.iter().map(|shape| &frame.columns[frame.shape_offset + shape]);
+            frame.columns[..frame.shape_offset].iter().chain(shapes)
+        };
+        let whitened: Vec<Vec<f64>> = columns().map(|column| white(column)).collect();
+        let raw: Vec<f64> = columns().map(|column| length(column)).collect();
         let normal = Normal::new(&whitened, &white(&series.y), &raw);
         let base = (0..frame.shape_offset).filter(|&c| normal.varies(c)).collect();
-        let rows = series.x.len() as f64;
         let mut explanation = Explanation {
             frame,
+            tried,
             normal,
-            correlation,
+            jacobian: whitener.jacobian(&series.starts),
             base,
-            rows,
+            rows: series.x.len() as f64,
             noise_floor: series.noise_floor,
             variance: 0.0,
         };
@@ -176,42 +203,38 @@ impl<'a> Explanation<'a> {
         explanation
     }
 
-    fn explained(self) -> Explained {
-        // Without growth among the columns there is nothing to tell.
-        let candidates = if self.base.first() == Some(&0) {
-            self.candidates()
-        } else {
-            Vec::new()
-        };
-        Explained {
-            correlation: self.correlation,
-            candidates,
+    /// No shape, and each shape for itself. Without growth among the columns there is nothing to tell.
+    fn singles(&self) -> Vec<Single> {
+        if self.base.first() != Some(&0) {
+            return Vec::new();
         }
+        let one = |shape: usize| self.with(&[shape]).map(|candidate| (Some(self.tried[shape]), candidate));
+        let none = self.with(&[]).map(|candidate| (None, candidate));
+        none.into_iter()
+            .chain((0..self.tried.len()).filter_map(one))
+            .collect()
     }
 
+    /// The same, and the best shape with each other one; here every shape is tried.
     fn candidates(&self) -> Vec<Candidate> {
-        let shapes = 0..self.frame.shapes.len();
-        let mut all: Vec<Candidate> = self.with(&[]).into_iter().collect();
-        let singles: Vec<(usize, Candidate)> = shapes
-            .clone()
-            .filter_map(|s| self.with(&[s]).map(|candidate| (s, candidate)))
-            .collect();
-        let best = singles
-            .iter()
+        let singles = self.singles();
+        let shaped = singles.iter().filter(|s| s.0.is_some());
+        let best = shaped
             .max_by(|a, b| a.1.score.total_cmp(&b.1.score))
-            .map(|(s, _)| *s);
-        all.extend(singles.into_iter().map(|(_, candidate)| candidate));
+            .and_then(|s| s.0);
+        let mut pairs = Vec::new();
         if let Some(best) = best.filter(|_| self.rows as usize >= PAIR_ROWS) {
-            all.extend(
-                shapes
-                    .filter(|&s| s != best)
-                    .filter_map(|s| self.with(&[best, s])),
-            );
+            let others = (0..self.tried.len()).filter(|&s| s != best);
+            pairs.extend(others.filter_map(|s| self.with(&[best, s])));
         }
-        all
+        singles.into_iter().map(|s| s.1).chain(pairs).collect()
     }
 
-    /// The fit with these shapes; `None` where it has no sense.
+    fn shape(&self, tried: usize) -> Shape {
+        self.frame.shapes[self.tried[tried]]
+    }
+
+    /// The fit with these of the shapes tried; `None` where it has no sense.
     fn with(&self, shapes: &[usize]) -> Option<Candidate> {
         let chosen: Vec<usize> = self
             .base
@@ -225,13 +248,13 @@ impl<'a> Explanation<'a> {
         }
         let precision: Vec<f64> = shapes
             .iter()
-            .map(|&s| self.precision(self.frame.shapes[s]))
+            .map(|&s| self.precision(self.shape(s)))
             .collect();
         let solution = self.normal.solve_with_priors(&chosen, &precision)?;
         let heights = solution.coefficient[self.base.len()..].iter().copied();
         let shapes: Vec<(Shape, f64)> = shapes
             .iter()
-            .map(|&s| self.frame.shapes[s])
+            .map(|&s| self.shape(s))
             .zip(heights)
             .collect();
         let sensible = shapes
@@ -243,8 +266,7 @@ impl<'a> Explanation<'a> {
     fn candidate(&self, solution: &Solution, shapes: Vec<(Shape, f64)>, freedom: f64) -> Candidate {
         let square = solution.residual_square + NOISE_PRIOR_ROWS * self.noise_floor.powi(2);
         let (variance, freedom_told) = self.noise(solution.residual_square, freedom);
-        let segments = self.frame.segments as f64;
-        let jacobian = segments * 0.5 * (1.0 - self.correlation.powi(2)).ln();
+        let jacobian = self.jacobian;
         let logarithm = square.max(f64::MIN_POSITIVE).ln();
         let price: f64 = shapes.iter().map(|(shape, _)| shape.price()).sum();
         Candidate {
@@ -288,7 +310,8 @@ impl<'a> Explanation<'a> {
 
     /// The least that any one shape leaves unexplained.
     fn rough_variance(&self) -> f64 {
-        let square = (self.frame.shape_offset..self.frame.columns.len())
+        let offset = self.frame.shape_offset;
+        let square = (offset..offset + self.tried.len())
             .filter_map(|shape| {
                 let chosen: Vec<usize> = self.base.iter().copied().chain([shape]).collect();
                 self.normal

@@ -11,7 +11,8 @@ use crate::assessment::ClassGrowth;
 use crate::channels::{Fitted, Part, covariates, fitted_axis};
 use crate::detector::Detector;
 use crate::quantile::{quantile, student};
-use crate::regression::{Normal, dot, whiten};
+use crate::noise::{Whitener, length};
+use crate::regression::Normal;
 use crate::track::{CLASSES_MAX, Track};
 use crate::trend::{Trend, WIDENING};
 
@@ -39,8 +40,10 @@ impl ClassRows {
         let trend = &fitted.trend;
         let (x, starts) = fitted_axis(track, fitted.axis, fitted.weights.as_deref());
         let noise = trend.noise.max(1.0);
+        let whitener = Whitener::new(trend.memory, blocks.len());
         let white = |column: &[f64]| -> Vec<f64> {
-            whiten(column, &starts, trend.correlation)
+            whitener
+                .whiten(column, &starts)
                 .iter()
                 .map(|v| v / noise)
                 .collect()
@@ -60,10 +63,10 @@ impl ClassRows {
             .map(|shape| x.iter().map(|x| shape.at(x / trend.span)).collect());
         let nuisance = shapes
             .chain(covariates(blocks))
-            .map(|column: Vec<f64>| (white(&column), dot(&column, &column).sqrt() / noise))
+            .map(|column: Vec<f64>| (white(&column), length(&column) / noise))
             .collect();
         ClassRows {
-            raw: counts.iter().map(|c| dot(c, c).sqrt() / noise).collect(),
+            raw: counts.iter().map(|c| length(c) / noise).collect(),
             columns: counts.iter().map(|c| white(c)).collect(),
             answer: white(&levels),
             nuisance,

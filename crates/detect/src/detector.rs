@@ -10,7 +10,7 @@ use crate::channels::{Part, fit_level};
 use crate::classes::ClassRows;
 use crate::counts::{Counts, Told};
 use crate::intake::Intake;
-use crate::judge::{Effect, Window, capped, grows};
+use crate::judge::{Effect, Window, capped, grows, waits};
 use crate::kept::{Fits, Kept, Purpose};
 use crate::looks::{LOOKED_AT, Looks};
 use crate::settings::Settings;
@@ -222,9 +222,21 @@ impl Detector {
         if !self.looks.due(points, window.seconds) || !self.kept.can_look() {
             return;
         }
+        if self.must_wait(window) {
+            return self
+                .looks
+                .note(points, window.seconds, self.last_seconds, [false; LOOKED_AT]);
+        }
         let growing = self.growing(&self.fits(Purpose::Look));
         self.looks
             .note(points, window.seconds, self.last_seconds, growing);
+    }
+
+    /// Whether a service is so young, and so far from its limit, that nothing it gained could be called
+    /// a leak yet: then no fit is worth its time.
+    fn must_wait(&self, window: Window) -> bool {
+        let gained = self.kept.gained_bytes();
+        waits(&self.settings, window, self.room_bytes(), gained)
     }
 
     /// Which channels grow too fast at this look, for itself.

@@ -35,7 +35,7 @@ const MATERIAL_DAYS: f64 = 0.4;
 /// A service is watched for this long before it is called leaking …
 const PATIENCE_SECONDS: f64 = 8.0 * 3600.0;
 /// … or for this share of the time that is left until its limit, whichever is less.
-const PATIENCE_SHARE: f64 = 0.3;
+const PATIENCE_SHARE: f64 = 1.0;
 /// A cache may overshoot its declared cap by its own bookkeeping.
 const CAP_SLACK: f64 = 1.1;
 
@@ -126,13 +126,29 @@ pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window, room_bytes
     let trend = &fitted.trend;
     let rules = rules(fitted.channel, fitted.source);
     let least = effect.on(fitted);
-    trend.guarded_low > least
-        && trend.guarded_low * trend.span > rules.allowance
-        && trend.guarded_low * trend.covered > effect.material(fitted)
-        && trend.late.estimate > least
-        && (!bent(trend) || trend.late.low > least)
+    use crate::knobs::knob;
+    let ok = [
+        trend.guarded_low > knob(0, 1.0) * least,
+        trend.estimate > least,
+        trend.guarded_low * trend.span > knob(1, 1.0) * rules.allowance && trend.estimate * trend.span > rules.allowance,
+        trend.guarded_low * trend.covered > knob(2, 1.0) * effect.material(fitted),
+        trend.late.estimate > knob(3, 1.0) * least && trend.late.high > least,
+        (!bent(trend) || trend.late.low > least),
+    ];
+    if std::env::var_os("WHY").is_some() && window.seconds > 80000.0 {
+        eprintln!("  {:?} {:?} at {:.0} {ok:?} least {:.3} est {:.3} g {:.3} low {:.3} high {:.3} late {:?} corr {:?} noise {:.0} shapes {:?} w {:?}", fitted.channel, fitted.axis, window.seconds, least, trend.estimate, trend.guarded_low, trend.low, trend.high, trend.late, trend.memory, trend.noise, trend.shapes, fitted.weights);
+    }
+    ok.iter().all(|k| *k)
         && window.seconds >= rules.least_seconds
         && !hasty(fitted, effect, window, room_bytes)
+}
+
+/// Whether growth that was established before still goes on, as far as can be told.
+pub(crate) fn still_grows(fitted: &Fitted, effect: &Effect) -> bool {
+    let trend = &fitted.trend;
+    let least = effect.on(fitted);
+    let share = crate::knobs::knob(7, 0.75);
+    !bent(trend) && trend.estimate > share * least && trend.late.high > least && trend.late.estimate > 0.5 * least
 }
 
 /// Whether a service can wait: a cache that fills within a working day looks like a leak for its first
@@ -150,6 +166,13 @@ fn hasty(fitted: &Fitted, effect: &Effect, window: Window, room_bytes: Option<f6
         .filter(|_| per_second > 0.0)
         .map_or(f64::INFINITY, |room| room / per_second);
     window.seconds < PATIENCE_SECONDS.min(PATIENCE_SHARE * left)
+}
+
+/// Whether no growth that a record of this length can hold would end the waiting: [`hasty`] before any
+/// fit. Descriptors and threads wait with it.
+pub(crate) fn waits(settings: &Settings, window: Window, room_bytes: Option<f64>, gained_bytes: f64) -> bool {
+    let enough_for_limit = room_bytes.is_some_and(|room| 2.0 * gained_bytes >= PATIENCE_SHARE * room);
+    settings.watch == Watch::Service && window.seconds < PATIENCE_SECONDS && !enough_for_limit
 }
 
 /// The status of a channel, given whether two looks in a row saw it grow.

@@ -164,6 +164,18 @@ impl Kept {
         self.rss_bytes.or_else(managed).or(self.used.last())
     }
 
+    /// The most that any kind of memory rose over its least.
+    pub fn gained_bytes(&self) -> f64 {
+        let floors = self.floors.blocks().iter().map(|b| Part::Managed.of(b));
+        let collections = self.collections.blocks().iter().map(|b| b.heap_bytes);
+        let lows = |envelope: &Envelope| range(envelope.finished().iter().map(|low| low.value));
+        range(floors)
+            .max(range(collections))
+            .max(lows(&self.used))
+            .max(lows(&self.native))
+            .max(lows(&self.resident))
+    }
+
     /// Bytes beyond the struct itself.
     pub fn state_bytes(&self) -> usize {
         let envelopes = [&self.used, &self.native, &self.resident, &self.fds, &self.threads];
@@ -171,4 +183,11 @@ impl Kept {
             + self.collections.state_bytes()
             + envelopes.iter().map(|e| e.state_bytes()).sum::<usize>()
     }
+}
+
+fn range(values: impl Iterator<Item = f64>) -> f64 {
+    let (least, most) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
+        (least.min(value), most.max(value))
+    });
+    (most - least).max(0.0)
 }

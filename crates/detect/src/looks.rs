@@ -12,6 +12,8 @@ pub(crate) struct Looks {
     next_points: f64,
     next_seconds: f64,
     streaks: [u32; LOOKED_AT],
+    /// Channels that held on enough looks in a row at some time.
+    held: [bool; LOOKED_AT],
     first_leaking_at_seconds: Option<f64>,
 }
 
@@ -28,6 +30,9 @@ impl Looks {
         for (streak, growing) in self.streaks.iter_mut().zip(growing) {
             *streak = if growing { *streak + 1 } else { 0 };
         }
+        for (held, streak) in self.held.iter_mut().zip(self.streaks) {
+            *held |= streak >= LOOKS_IN_A_ROW;
+        }
         let holds = self.streaks.iter().any(|s| *s >= LOOKS_IN_A_ROW);
         if holds && self.first_leaking_at_seconds.is_none() {
             self.first_leaking_at_seconds = Some(at_seconds);
@@ -37,6 +42,12 @@ impl Looks {
     /// Whether the look before the present one already saw the channel grow.
     pub fn seen_before(&self, channel: usize) -> bool {
         self.streaks[channel] + 1 >= LOOKS_IN_A_ROW
+    }
+
+    /// Whether the channel was seen to grow on enough looks in a row at some time: a boundary that
+    /// holds at every look at once stays crossed.
+    pub fn held(&self, channel: usize) -> bool {
+        self.held[channel]
     }
 
     pub fn first_leaking_at_seconds(&self) -> Option<f64> {

@@ -208,34 +208,3 @@ fn back(lower: &[Vec<f64>], right: &[f64]) -> Vec<f64> {
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
-
-/// Turns rows with AR(1) noise into rows with independent noise (Prais and Winsten, 1954) and takes the
-/// intercept of each segment out of them. `starts[i]` says that row `i` begins a segment.
-pub(crate) fn whiten(column: &[f64], starts: &[bool], correlation: f64) -> Vec<f64> {
-    let first = (1.0 - correlation * correlation).sqrt();
-    let mut out = Vec::with_capacity(column.len());
-    for (i, &value) in column.iter().enumerate() {
-        out.push(if starts[i] {
-            first * value
-        } else {
-            value - correlation * column[i - 1]
-        });
-    }
-    let mut begin = 0;
-    for end in 1..=column.len() {
-        if end == column.len() || starts[end] {
-            project_out_constant(&mut out[begin..end], first, 1.0 - correlation);
-            begin = end;
-        }
-    }
-    out
-}
-
-fn project_out_constant(rows: &mut [f64], first: f64, rest: f64) {
-    let constant = |i: usize| if i == 0 { first } else { rest };
-    let norm: f64 = (0..rows.len()).map(|i| constant(i).powi(2)).sum();
-    let along: f64 = rows.iter().enumerate().map(|(i, v)| v * constant(i)).sum();
-    for (i, row) in rows.iter_mut().enumerate() {
-        *row -= along / norm * constant(i);
-    }
-}

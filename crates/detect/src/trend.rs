@@ -1,8 +1,11 @@
 //! Growth of one series, with everything profiled that could pass for growth.
 
 use crate::candidates::{Candidate, Explained, Frame, explain};
-use crate::quantile::{quantile, student};
-use crate::regression::{Normal, dot, whiten};
+use crate::knobs::knob;
+use crate::mixture::{Mixture, Part};
+use crate::noise::{Memory, Whitener, length};
+use crate::quantile::quantile;
+use crate::regression::Normal;
 use crate::shape::Shape;
 
 /// What is fitted: `y` against `x`, both of one worker, by segment.
@@ -33,7 +36,7 @@ pub(crate) struct Trend {
     pub shapes: Vec<Shape>,
     /// Log-likelihood of the best fit, to compare axes.
     pub likelihood: f64,
-    pub correlation: f64,
+    pub memory: Memory,
     pub noise: f64,
     /// Length of the longest segment on `x`.
     pub span: f64,
@@ -75,9 +78,9 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
     }
     let frame = Frame::new(series)?;
     let explained = explain(series, &frame);
-    let (correlation, best) = explained.first().and_then(|e| Some((e.correlation, e.best()?)))?;
+    let (memory, best) = explained.first().and_then(|e| Some((e.memory, e.best()?)))?;
     let z = WIDENING * quantile(confidence);
-    let growth = Growth::over(&explained, z, guard(rows))?;
+    let growth = Growth::over(&explained, confidence, guard(rows))?;
     let start = start_of_longest(series, frame.span);
     let shape_growth: f64 = best
         .shapes
@@ -88,7 +91,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
         y: without_covariates(series, &frame, best),
         ..series.clone()
     };
-    let part = |from, to| part(&level, from, to, correlation, best.noise, z);
+    let part = |from, to| part(&level, from, to, memory, best.noise, z);
     Some(Trend {
         estimate: growth.estimate / frame.span,
         low: growth.low / frame.span,
@@ -96,7 +99,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
         guarded_low: growth.guarded_low / frame.span,
         shapes: best.shapes.iter().map(|(shape, _)| *shape).collect(),
         likelihood: best.score,
-        correlation,
+        memory,
         noise: best.noise,
         span: frame.span,
         covered: covered(series),
@@ -106,7 +109,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
     })
 }
 
-/// Growth per span over everything that explains the series nearly as well as the best.
+/// Growth per span over everything that explains the series, each by how well it does.
 struct Growth {
     estimate: f64,
     low: f64,
@@ -115,36 +118,41 @@ struct Growth {
 }
 
 impl Growth {
-    /// The bounds are the widest of all, the estimate is weighted by likelihood and precision. Each
-    /// explanation is compared to the best under its own autocorrelation: those were compared before.
-    fn over(explained: &[Explained], z: f64, guard: f64) -> Option<Growth> {
-        let (mut low, mut high, mut guarded_low) = (f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY);
-        let (mut weights, mut weighted) = (0.0, 0.0);
-        for explained in explained {
-            let best = explained.best().map_or(0.0, |c| c.score);
-            for candidate in explained
-                .candidates
-                .iter()
-                .filter(|c| best - c.score <= NEARLY_AS_WELL)
-            {
-                let error = |z: f64| student(z, candidate.freedom) * candidate.error;
-                low = low.min(candidate.growth - error(z));
-                high = high.max(candidate.growth + error(z));
-                guarded_low = guarded_low.min(candidate.growth - error(guard));
-                let weight = (candidate.score - best).exp() / candidate.error.max(f64::MIN_POSITIVE).powi(2);
-                weights += weight;
-                weighted += weight * candidate.growth;
-            }
-        }
-        // Also false where a figure is no number.
-        let told = weights > 0.0 && weighted.is_finite() && low <= high && guarded_low.is_finite();
-        told.then(|| Growth {
-            estimate: (weighted / weights).clamp(low, high),
+    fn over(explained: &[Explained], confidence: f64, guard: f64) -> Option<Growth> {
+        let tail = 0.5 * (1.0 - confidence.clamp(0.5, 0.9999));
+        let mixture = Mixture::new(explained.iter().flat_map(parts).collect())?;
+        let low = mixture.quantile(tail, knob(5, 1.0));
+        let high = mixture.quantile(1.0 - tail, knob(5, 1.0));
+        Some(Growth {
+            estimate: mixture.estimate().clamp(low, high),
             low,
             high,
-            guarded_low,
+            guarded_low: mixture.quantile(knob(4, 0.025), knob(6, 1.0) * guard / quantile(0.95)),
         })
     }
+}
+
+/// Explanations under one memory of the noise count by their likelihood, the memories by theirs.
+fn parts(explained: &Explained) -> Vec<Part> {
+    let best = explained.best().map_or(0.0, |c| c.score);
+    if std::env::var_os("WHYC").is_some() {
+        eprintln!(" memory {:?} weight {:.2} best {best:.1}", explained.memory, explained.weight);
+        for c in explained.candidates.iter().filter(|c| best - c.score <= 4.0) {
+            eprintln!("    {:.2} growth {:.3} err {:.3} df {:.0} noise {:.0} {:?}", best - c.score, c.growth/1e6, c.error/1e6, c.freedom, c.noise, c.shapes);
+        }
+    }
+    let likelihood = |c: &Candidate| (c.score - best).exp();
+    let all: f64 = explained.candidates.iter().map(likelihood).sum();
+    explained
+        .candidates
+        .iter()
+        .map(|c| Part {
+            weight: explained.weight * likelihood(c) / all,
+            growth: c.growth,
+            error: c.error,
+            freedom: c.freedom,
+        })
+        .collect()
 }
 
 /// The series as it would be at one load, with nothing in flight.
@@ -179,7 +187,7 @@ fn start_of_longest(series: &Series, span: f64) -> f64 {
 }
 
 /// A straight line through the rows between two places, with the noise known from the whole.
-fn part(series: &Series, from: f64, to: f64, correlation: f64, noise: f64, z: f64) -> Slope {
+fn part(series: &Series, from: f64, to: f64, memory: Memory, noise: f64, z: f64) -> Slope {
     let span = series.x.iter().copied().fold(0.0, f64::max);
     let mut rows: Vec<usize> = (0..series.x.len())
         .filter(|&i| series.x[i] >= from * span && series.x[i] <= to * span)
@@ -199,11 +207,11 @@ fn part(series: &Series, from: f64, to: f64, correlation: f64, noise: f64, z: f6
         .collect();
     let x: Vec<f64> = rows.iter().map(|&i| series.x[i]).collect();
     let y: Vec<f64> = rows.iter().map(|&i| series.y[i]).collect();
-    let raw = dot(&x, &x).sqrt();
+    let whitener = Whitener::new(memory, x.len());
     let normal = Normal::new(
-        &[whiten(&x, &starts, correlation)],
-        &whiten(&y, &starts, correlation),
-        &[raw],
+        &[whitener.whiten(&x, &starts)],
+        &whitener.whiten(&y, &starts),
+        &[length(&x)],
     );
     let Some(solution) = normal.solve(&[0]) else {
         return Slope::default();
