@@ -66,7 +66,9 @@ impl Kind {
         let mut random = Random::new(seed, self.name);
         match self.fill_in {
             FillIn::Plan(_) => simulate(&self.plan(&mut random).sound_twin(), seed ^ TWIN),
-            FillIn::Wild(fill_in) => Wild::of(fill_in, &mut random).sound_twin(seed).record(seed ^ TWIN),
+            FillIn::Wild(fill_in) => Wild::of(fill_in, &mut random)
+                .sound_twin(seed)
+                .record(seed ^ TWIN),
         }
     }
 

@@ -4,7 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use plimsoll_corpus::{
-    HOLDOUT_FROM, Kind, Length, Outcome, Table, Truth, examine, kind, kinds, naive_rules, report, with_baseline,
+    HOLDOUT_FROM, Kind, Length, Outcome, Table, Truth, examine, kind, kinds, naive_rules, report,
+    with_baseline,
 };
 use plimsoll_detect::{Detector, Settings, Watch};
 use plimsoll_model::{Floor, Reading, Sample, Status};
@@ -23,13 +24,6 @@ fn main() -> ExitCode {
         ["write", name, seed] => write(name, seed),
         ["speed"] => speed(),
         ["score", ref rest @ ..] => score(rest),
-        ["scoreone", name, seed, mode] => {
-            let k = kind(name).unwrap();
-            let seed: u64 = seed.parse().unwrap();
-            let o = if mode == "solo" { examine(k, seed) } else { with_baseline(k, seed) };
-            println!("{o:#?}");
-            Ok(())
-        }
         _ => Err(USAGE.to_owned()),
     };
     match done {
@@ -222,7 +216,12 @@ fn details(work: &[(&Kind, u64)], outcomes: &[Outcome]) {
             let truth = o.true_bytes_per_job.map(|t| t.round() as i64);
             println!(
                 "{} {seed}: {} {:?} {:.1}x, true {truth:?}, said {e:?}, alarm {:?}; {}",
-                kind.name, o.status, o.channel, o.effect, o.alarm_at_seconds, o.reasons.join("; ")
+                kind.name,
+                o.status,
+                o.channel,
+                o.effect,
+                o.alarm_at_seconds,
+                o.reasons.join("; ")
             );
         }
     }

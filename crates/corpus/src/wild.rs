@@ -102,7 +102,14 @@ pub(crate) struct Wild {
 }
 
 const NAMES: [&str; 8] = [
-    "report.build", "image/resize", "notify", "reindex", "billing", "import_csv", "cleanup", "embed",
+    "report.build",
+    "image/resize",
+    "notify",
+    "reindex",
+    "billing",
+    "import_csv",
+    "cleanup",
+    "embed",
 ];
 
 impl Wild {
@@ -123,7 +130,11 @@ impl Wild {
             collection_seconds: r.log_between(90.0, 600.0),
             sight: Sight::Full,
             budget_bytes,
-            minimum_bytes_per_day: if r.chance(0.5) { budget_bytes / 30.0 } else { declared },
+            minimum_bytes_per_day: if r.chance(0.5) {
+                budget_bytes / 30.0
+            } else {
+                declared
+            },
             cap_bytes: None,
             classes: classes(r),
             pace: r.log_between(0.1, 20.0),
@@ -198,7 +209,9 @@ impl Wild {
             budget_bytes: self.budget_bytes,
             cap_bytes: self.cap_bytes,
             minimum_bytes_per_day: Some(self.minimum_bytes_per_day),
-            growth_bytes_per_second: self.growth_per_second(),
+            // As it came out: bursts and hourly classes change the pace that was planned.
+            growth_bytes_per_second: self.native_per_second
+                + run.leaked / (self.seconds - self.leak_from_seconds),
             pace: self.pace,
             growth_bytes_per_job: steady.then(|| run.leaked / run.all_jobs.max(1.0)),
             leaky_classes: self
@@ -376,10 +389,15 @@ impl<'a> Run<'a> {
         let worker = self.worker;
         let age = at - self.born;
         let warm = worker.warm_up.0 * (1.0 - (-age / worker.warm_up.1).exp());
-        let fills: f64 = worker.fills.iter().map(|(b, fill)| filled(*b, *fill, self.jobs)).sum();
-        let giant = worker.giant.filter(|g| at >= g.0 && self.born <= g.0).map_or(0.0, |g| {
-            g.1 * (g.2 + (1.0 - g.2) * (-(at - g.0) / g.3).exp())
-        });
+        let fills: f64 = worker
+            .fills
+            .iter()
+            .map(|(b, fill)| filled(*b, *fill, self.jobs))
+            .sum();
+        let giant = worker
+            .giant
+            .filter(|g| at >= g.0 && self.born <= g.0)
+            .map_or(0.0, |g| g.1 * (g.2 + (1.0 - g.2) * (-(at - g.0) / g.3).exp()));
         let leak = match worker.chunk_bytes {
             0.0 => self.leak,
             chunk => (self.leak / chunk).floor() * chunk,

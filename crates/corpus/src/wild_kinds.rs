@@ -30,7 +30,8 @@ pub(crate) static WILD_KINDS: &[Kind] = &[
     }),
     k("wild-doubling", SoundUntilFull, |w, r| {
         let end = day_jobs(w) * r.between(0.3, 1.3);
-        w.fills.push((MB * r.log_between(15.0, 120.0), Fill::Doubling(end)));
+        w.fills
+            .push((MB * r.log_between(15.0, 120.0), Fill::Doubling(end)));
     }),
     k("wild-diurnal", Sound, diurnal),
     k("wild-long-memory", Sound, |w, r| {
@@ -40,7 +41,10 @@ pub(crate) static WILD_KINDS: &[Kind] = &[
         ];
     }),
     k("wild-fragmentation", Sound, |w, r| {
-        w.fragmentation = (MB * r.log_between(10.0, 120.0), HOUR_SECONDS * r.log_between(0.3, 4.0));
+        w.fragmentation = (
+            MB * r.log_between(10.0, 120.0),
+            HOUR_SECONDS * r.log_between(0.3, 4.0),
+        );
     }),
     k("wild-giant", Sound, giant),
     k("wild-load-step", Sound, |w, r| {
@@ -55,7 +59,9 @@ pub(crate) static WILD_KINDS: &[Kind] = &[
         keys(w, r);
         restarts(w, r);
     }),
-    k("wild-collections-flat", Sound, |w, _| w.sight = Sight::Collections),
+    k("wild-collections-flat", Sound, |w, _| {
+        w.sight = Sight::Collections
+    }),
     k("wild-collections-warm-up", Sound, |w, r| {
         w.sight = Sight::Collections;
         warm_up(w, r);
@@ -80,7 +86,10 @@ pub(crate) static WILD_KINDS: &[Kind] = &[
     k("wild-leak", Leaks, leak),
     k("wild-leak-rare", Leaks, |w, r| {
         if w.classes.len() < 2 {
-            w.classes.push(crate::wild::WildClass { name: "audit", ..w.classes[0].clone() });
+            w.classes.push(crate::wild::WildClass {
+                name: "audit",
+                ..w.classes[0].clone()
+            });
         }
         let last = w.classes.len() - 1;
         w.classes[last].share = r.log_between(0.005, 0.05);
@@ -110,7 +119,9 @@ pub(crate) static WILD_KINDS: &[Kind] = &[
         leak(w, r);
         w.chunk_bytes = w.growth_per_second() * w.seconds / r.between(8.0, 40.0);
     }),
-    k("wild-leak-native", Leaks, |w, r| w.native_per_second = effect(w, r)),
+    k("wild-leak-native", Leaks, |w, r| {
+        w.native_per_second = effect(w, r)
+    }),
     k("wild-leak-time", Leaks, |w, r| {
         w.day.0 = r.between(0.2, 0.8);
         w.leak_per_second = effect(w, r);
@@ -135,7 +146,10 @@ fn day_jobs(w: &Wild) -> f64 {
 }
 
 fn warm_up(w: &mut Wild, r: &mut Random) {
-    w.warm_up = (MB * r.log_between(5.0, 80.0), HOUR_SECONDS * r.log_between(0.1, 2.0));
+    w.warm_up = (
+        MB * r.log_between(5.0, 80.0),
+        HOUR_SECONDS * r.log_between(0.1, 2.0),
+    );
 }
 
 fn keys(w: &mut Wild, r: &mut Random) {
@@ -162,7 +176,12 @@ fn diurnal(w: &mut Wild, r: &mut Random) {
 fn giant(w: &mut Wild, r: &mut Random) {
     let bytes = MB * r.log_between(8.0, 100.0);
     let stays = if r.chance(0.5) { 1.0 } else { r.between(0.0, 0.6) };
-    w.giant = Some((w.seconds * r.between(0.05, 0.95), bytes, stays, HOUR_SECONDS * r.log_between(0.05, 2.0)));
+    w.giant = Some((
+        w.seconds * r.between(0.05, 0.95),
+        bytes,
+        stays,
+        HOUR_SECONDS * r.log_between(0.05, 2.0),
+    ));
 }
 
 fn restarts(w: &mut Wild, r: &mut Random) {

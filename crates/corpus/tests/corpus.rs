@@ -1,7 +1,7 @@
 //! A small part of the corpus, so that a change that breaks detection fails here; the figures in
 //! docs/detection.md come from `plimsoll-corpus score`.
 
-use plimsoll_corpus::{Length, Outcome, Truth, examine, kinds, with_baseline};
+use plimsoll_corpus::{Outcome, Truth, examine, kinds, with_baseline};
 use plimsoll_model::Status;
 
 const SEEDS: std::ops::Range<u64> = 1..2;
@@ -49,6 +49,13 @@ fn kinds_are_the_same_on_every_machine() {
     for kind in kinds() {
         let (record, again) = (kind.record(1), kind.record(1));
         assert_eq!(record.readings, again.readings, "{}", kind.name);
-        assert!(record.readings.windows(2).all(|pair| pair[0].at_seconds() <= pair[1].at_seconds()), "{}", kind.name);
+        assert!(
+            record
+                .readings
+                .windows(2)
+                .all(|pair| pair[0].at_seconds() <= pair[1].at_seconds()),
+            "{}",
+            kind.name
+        );
     }
 }

@@ -61,8 +61,8 @@ fn channels(detector: &Detector, fits: &Fits, effect: &Effect, window: Window) -
             continue;
         };
         let looks = detector.looks();
-        let twice = growing[place] && looks.seen_before(place)
-            || looks.held(place) && still_grows(fitted, effect);
+        let twice =
+            growing[place] && looks.seen_before(place) || looks.held(place) && still_grows(fitted, effect);
         let judged = window.seconds >= rules(fitted.channel, fitted.source).least_seconds;
         let status = if judged {
             status(fitted, effect, detector.settings(), twice)

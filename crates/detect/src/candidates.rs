@@ -10,7 +10,7 @@ const PAIR_ROWS: usize = 20;
 /// Strength of the prior on the noise, in rows: five floors alone do not tell how noisy floors are.
 const NOISE_PRIOR_ROWS: f64 = 3.0;
 /// Autocorrelations that are tried, and variances of fresh noise over that of slow noise.
-const CORRELATIONS: [f64; 8] = [0.0, 0.25, 0.45, 0.6, 0.72, 0.82, 0.9, 0.96];
+const CORRELATIONS: [f64; 9] = [0.0, 0.25, 0.45, 0.6, 0.72, 0.82, 0.9, 0.96, 0.985];
 const FRESH: [f64; 3] = [0.0, 0.6, 3.0];
 /// The memory of the noise under which shapes are looked over first, and how many are taken on.
 const PILOT: Memory = Memory {
@@ -182,7 +182,9 @@ impl<'a> Explanation<'a> {
         let whitener = Whitener::new(memory, series.x.len());
         let white = |column: &[f64]| whitener.whiten(column, &series.starts);
         let columns = || {
-            let shapes = tried.iter().map(|shape| &frame.columns[frame.shape_offset + shape]);
+            let shapes = tried
+                .iter()
+                .map(|shape| &frame.columns[frame.shape_offset + shape]);
             frame.columns[..frame.shape_offset].iter().chain(shapes)
         };
         let whitened: Vec<Vec<f64>> = columns().map(|column| white(column)).collect();
@@ -208,7 +210,10 @@ impl<'a> Explanation<'a> {
         if self.base.first() != Some(&0) {
             return Vec::new();
         }
-        let one = |shape: usize| self.with(&[shape]).map(|candidate| (Some(self.tried[shape]), candidate));
+        let one = |shape: usize| {
+            self.with(&[shape])
+                .map(|candidate| (Some(self.tried[shape]), candidate))
+        };
         let none = self.with(&[]).map(|candidate| (None, candidate));
         none.into_iter()
             .chain((0..self.tried.len()).filter_map(one))
@@ -246,17 +251,10 @@ impl<'a> Explanation<'a> {
         if freedom < 1.0 {
             return None;
         }
-        let precision: Vec<f64> = shapes
-            .iter()
-            .map(|&s| self.precision(self.shape(s)))
-            .collect();
+        let precision: Vec<f64> = shapes.iter().map(|&s| self.precision(self.shape(s))).collect();
         let solution = self.normal.solve_with_priors(&chosen, &precision)?;
         let heights = solution.coefficient[self.base.len()..].iter().copied();
-        let shapes: Vec<(Shape, f64)> = shapes
-            .iter()
-            .map(|&s| self.shape(s))
-            .zip(heights)
-            .collect();
+        let shapes: Vec<(Shape, f64)> = shapes.iter().map(|&s| self.shape(s)).zip(heights).collect();
         let sensible = shapes
             .iter()
             .all(|(s, height)| s.height() == Height::Either || *height >= 0.0);

@@ -224,31 +224,33 @@ fn varies(values: &[f64], share: f64) -> bool {
     most - least > share * most.abs()
 }
 
-/// Jobs per second around each block, where that varies over a long enough record.
+/// Jobs per second at each block, where that varies over a long enough record.
 fn load(blocks: &[Block]) -> Option<Vec<f64>> {
     let seconds = blocks.last()?.at_seconds - blocks.first()?.at_seconds;
     if seconds < LOAD_LEAST_SECONDS || blocks.len() < 12 {
         return None;
     }
-    let same = |a: usize, b: usize| blocks[a].segment == blocks[b].segment;
-    let rate = |i: usize| {
-        let before = if i > 0 && same(i - 1, i) { i - 1 } else { i };
-        let after = if i + 1 < blocks.len() && same(i, i + 1) {
-            i + 1
-        } else {
-            i
-        };
-        let elapsed = blocks[after].at_seconds - blocks[before].at_seconds;
-        if elapsed > 0.0 {
-            (blocks[after].jobs - blocks[before].jobs) / elapsed
-        } else {
-            0.0
-        }
+    let paces: Vec<f64> = blocks.iter().map(|b| f64::from(b.pace)).collect();
+    let mean = paces.iter().sum::<f64>() / paces.len() as f64;
+    let variance = paces.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / paces.len() as f64;
+    (mean > 0.0 && variance.sqrt() > LOAD_VARIATION * mean).then_some(paces)
+}
+
+/// The same from the jobs done between neighbours, where the pace was not noted.
+fn pace_between(lows: &[Low], i: usize) -> f64 {
+    let same = |a: usize, b: usize| lows[a].segment == lows[b].segment;
+    let before = if i > 0 && same(i - 1, i) { i - 1 } else { i };
+    let after = if i + 1 < lows.len() && same(i, i + 1) {
+        i + 1
+    } else {
+        i
     };
-    let rates: Vec<f64> = (0..blocks.len()).map(rate).collect();
-    let mean = rates.iter().sum::<f64>() / rates.len() as f64;
-    let variance = rates.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / rates.len() as f64;
-    (mean > 0.0 && variance.sqrt() > LOAD_VARIATION * mean).then_some(rates)
+    let elapsed = lows[after].at_seconds - lows[before].at_seconds;
+    if elapsed > 0.0 {
+        (lows[after].jobs - lows[before].jobs) / elapsed
+    } else {
+        0.0
+    }
 }
 
 /// Fits a part of managed memory on the better axis.
@@ -352,7 +354,7 @@ pub(crate) fn fit_lows(
     } else {
         Axis::Time
     };
-    let blocks: Vec<Block> = lows.iter().map(block_of).collect();
+    let blocks: Vec<Block> = (0..lows.len()).map(|i| block_of(lows, i)).collect();
     let (x, starts) = axis_of(&blocks, axis);
     let y = lows.iter().map(|low| low.value).collect();
     let noise_floor = rules(channel, Source::Samples).noise_floor;
@@ -360,7 +362,7 @@ pub(crate) fn fit_lows(
         x,
         y,
         starts,
-        covariates: Vec::new(),
+        covariates: load(&blocks).into_iter().collect(),
         noise_floor,
         is_difference: false,
     };
@@ -375,8 +377,10 @@ pub(crate) fn fit_lows(
     })
 }
 
-fn block_of(low: &Low) -> Block {
+fn block_of(lows: &[Low], i: usize) -> Block {
+    let low = &lows[i];
     Block {
+        pace: pace_between(lows, i) as f32,
         at_seconds: low.at_seconds,
         jobs: low.jobs,
         heap_bytes: low.value,

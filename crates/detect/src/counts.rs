@@ -29,9 +29,19 @@ pub(crate) struct Counts {
     finished_jobs: f64,
     at_seconds: Option<f64>,
     first_jobs: Option<f64>,
+    /// Jobs per second of late.
+    pace: f64,
 }
 
+/// What the load was longer ago than this moves memory little: sessions and buffers have gone.
+const PACE_SECONDS: f64 = 600.0;
+
 impl Counts {
+    /// Jobs per second over the last ten minutes or so.
+    pub fn pace(&self) -> f64 {
+        self.pace
+    }
+
     /// Jobs of this incarnation.
     pub fn jobs(&self) -> f64 {
         self.jobs
@@ -75,8 +85,23 @@ impl Counts {
         }
     }
 
+    fn note_pace(&mut self, jobs: f64, at_seconds: f64) {
+        let Some(elapsed) = self.at_seconds.map(|at| at_seconds - at).filter(|e| *e > 0.0) else {
+            return;
+        };
+        let pace = (jobs - self.jobs).max(0.0) / elapsed;
+        // The first pace seen stands for what was before it.
+        let keep = if self.pace > 0.0 {
+            (-elapsed / PACE_SECONDS).exp()
+        } else {
+            0.0
+        };
+        self.pace = keep * self.pace + (1.0 - keep) * pace;
+    }
+
     /// Takes over counts that [`Counts::check`] let through.
     pub fn take(&mut self, jobs: &JobCounts, at_seconds: f64) {
+        self.note_pace(total(jobs), at_seconds);
         // Nearly every reading has the classes of the one before, in the same order.
         if jobs.len() == self.classes.len() && jobs.keys().eq(self.classes.iter()) {
             self.current

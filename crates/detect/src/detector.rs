@@ -213,6 +213,7 @@ impl Detector {
             external_bytes,
             in_flight,
             backlog: self.backlog,
+            pace: counts.pace(),
             segment: self.segment,
         }
     }

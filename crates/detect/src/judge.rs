@@ -35,7 +35,12 @@ const MATERIAL_DAYS: f64 = 0.4;
 /// A service is watched for this long before it is called leaking …
 const PATIENCE_SECONDS: f64 = 8.0 * 3600.0;
 /// … or for this share of the time that is left until its limit, whichever is less.
-const PATIENCE_SHARE: f64 = 1.0;
+const PATIENCE_SHARE: f64 = 1.5;
+/// The guarded lower bound of growth must be above this share of the minimum effect (and of what a
+/// sound process gains by itself), the estimate above all of it.
+const REAL_SHARE: f64 = 0.5;
+/// Growth that was established stays so while its estimate is above this share of the effect.
+const HELD_SHARE: f64 = 0.75;
 /// A cache may overshoot its declared cap by its own bookkeeping.
 const CAP_SLACK: f64 = 1.1;
 
@@ -126,19 +131,16 @@ pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window, room_bytes
     let trend = &fitted.trend;
     let rules = rules(fitted.channel, fitted.source);
     let least = effect.on(fitted);
-    use crate::knobs::knob;
-    let ok = [
-        trend.guarded_low > knob(0, 1.0) * least,
-        trend.estimate > least,
-        trend.guarded_low * trend.span > knob(1, 1.0) * rules.allowance && trend.estimate * trend.span > rules.allowance,
-        trend.guarded_low * trend.covered > knob(2, 1.0) * effect.material(fitted),
-        trend.late.estimate > knob(3, 1.0) * least && trend.late.high > least,
-        (!bent(trend) || trend.late.low > least),
-    ];
-    if std::env::var_os("WHY").is_some() && window.seconds > 80000.0 {
-        eprintln!("  {:?} {:?} at {:.0} {ok:?} least {:.3} est {:.3} g {:.3} low {:.3} high {:.3} late {:?} corr {:?} noise {:.0} shapes {:?} w {:?}", fitted.channel, fitted.axis, window.seconds, least, trend.estimate, trend.guarded_low, trend.low, trend.high, trend.late, trend.memory, trend.noise, trend.shapes, fitted.weights);
-    }
-    ok.iter().all(|k| *k)
+    // Growth is sure to be real, and its best estimate is above the effect: asking that the whole
+    // interval be above it would miss most leaks of up to twice the effect.
+    trend.guarded_low > REAL_SHARE * least
+        && trend.estimate > least
+        && trend.guarded_low * trend.span > REAL_SHARE * rules.allowance
+        && trend.estimate * trend.span > rules.allowance
+        && trend.guarded_low * trend.covered > REAL_SHARE * effect.material(fitted)
+        && trend.late.estimate > REAL_SHARE * least
+        && trend.late.high > least
+        && (!bent(trend) || trend.late.low > least)
         && window.seconds >= rules.least_seconds
         && !hasty(fitted, effect, window, room_bytes)
 }
@@ -147,8 +149,10 @@ pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window, room_bytes
 pub(crate) fn still_grows(fitted: &Fitted, effect: &Effect) -> bool {
     let trend = &fitted.trend;
     let least = effect.on(fitted);
-    let share = crate::knobs::knob(7, 0.75);
-    !bent(trend) && trend.estimate > share * least && trend.late.high > least && trend.late.estimate > 0.5 * least
+    !bent(trend)
+        && trend.estimate > HELD_SHARE * least
+        && trend.late.high > least
+        && trend.late.estimate > REAL_SHARE * least
 }
 
 /// Whether a service can wait: a cache that fills within a working day looks like a leak for its first
@@ -186,8 +190,8 @@ pub(crate) fn status(fitted: &Fitted, effect: &Effect, settings: &Settings, twic
     }
     match () {
         () if twice => Status::Leaking,
-        () if trend.high < least && grew => Status::Bounded,
-        () if trend.high < least => Status::Stable,
+        () if trend.guarded_high < least && grew => Status::Bounded,
+        () if trend.guarded_high < least => Status::Stable,
         () => Status::Inconclusive,
     }
 }

@@ -19,7 +19,6 @@ mod detector;
 mod envelope;
 mod intake;
 mod judge;
-mod knobs;
 mod kept;
 mod looks;
 mod mixture;

@@ -68,7 +68,9 @@ impl Whitener {
         let norm: f64 = constant().take(rows.len()).map(|c| c * c).sum();
         let along: f64 = rows.iter().zip(constant()).map(|(row, c)| row * c).sum();
         let share = along / norm;
-        rows.iter_mut().zip(constant()).for_each(|(row, c)| *row -= share * c);
+        rows.iter_mut()
+            .zip(constant())
+            .for_each(|(row, c)| *row -= share * c);
     }
 
     /// What the scaling adds to the log-likelihood.

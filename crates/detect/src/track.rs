@@ -24,6 +24,8 @@ pub(crate) struct Point<'a> {
     pub external_bytes: f64,
     pub in_flight: f64,
     pub backlog: f64,
+    /// Jobs per second of late.
+    pub pace: f64,
     pub segment: u32,
 }
 
@@ -36,12 +38,13 @@ pub(crate) struct Block {
     pub external_bytes: f64,
     pub in_flight: f32,
     pub backlog: f32,
+    pub pace: f32,
     pub weight: u32,
     pub segment: u32,
 }
 
 /// Bytes that the blocks of one track may take, about half of a worker's state.
-const TRACK_BYTES: usize = 4_000;
+const TRACK_BYTES: usize = 3_800;
 /// Fewer blocks than this would not show a shape.
 const LEAST_BLOCKS: usize = 24;
 /// More classes than this are counted in the total alone.
@@ -100,6 +103,7 @@ impl Track {
             external_bytes: point.external_bytes,
             in_flight: point.in_flight as f32,
             backlog: point.backlog as f32,
+            pace: point.pace as f32,
             weight: 1,
             segment: point.segment,
         };
@@ -232,6 +236,7 @@ fn join(merge: Merge, a: &Block, b: &Block) -> (Block, f64) {
         external_bytes: mix(a.external_bytes, b.external_bytes),
         in_flight: blend(a.in_flight, b.in_flight, share),
         backlog: blend(a.backlog, b.backlog, share),
+        pace: blend(a.pace, b.pace, share),
         weight: a.weight + b.weight,
         segment: a.segment,
     };

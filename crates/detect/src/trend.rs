@@ -1,7 +1,6 @@
 //! Growth of one series, with everything profiled that could pass for growth.
 
 use crate::candidates::{Candidate, Explained, Frame, explain};
-use crate::knobs::knob;
 use crate::mixture::{Mixture, Part};
 use crate::noise::{Memory, Whitener, length};
 use crate::quantile::quantile;
@@ -32,6 +31,8 @@ pub(crate) struct Trend {
     pub high: f64,
     /// Lower end of growth that holds at every look at once.
     pub guarded_low: f64,
+    /// Upper end that a leak is hardly ever above.
+    pub guarded_high: f64,
     /// The shapes of the best fit.
     pub shapes: Vec<Shape>,
     /// Log-likelihood of the best fit, to compare axes.
@@ -60,9 +61,10 @@ pub(crate) struct Slope {
 
 /// Rows below which nothing is fitted: a line and one residual degree of freedom, and one to spare.
 pub(crate) const LEAST_ROWS: usize = 4;
-/// Fits whose log-likelihood is this close to the best explain the series nearly as well: 1.92 is the
-/// 95 % point for one parameter (Wilks, 1938).
-pub(crate) const NEARLY_AS_WELL: f64 = 1.92;
+/// Explanations that count for less than this together do not lower the guarded bound.
+const FAINT: f64 = 0.025;
+/// Chance that growth is above the bound that `stable` and `bounded` rest on.
+const HARDLY: f64 = 0.005;
 /// Stated intervals are this much wider than the fit alone makes them: payloads differ from job to job
 /// and the choice of shape and axis costs something too. Measured on the tuning seeds of the corpus
 /// (docs/detection.md, "intervals"); the guarded bound has margin of its own.
@@ -97,6 +99,7 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
         low: growth.low / frame.span,
         high: growth.high / frame.span,
         guarded_low: growth.guarded_low / frame.span,
+        guarded_high: growth.guarded_high / frame.span,
         shapes: best.shapes.iter().map(|(shape, _)| *shape).collect(),
         likelihood: best.score,
         memory,
@@ -115,19 +118,21 @@ struct Growth {
     low: f64,
     high: f64,
     guarded_low: f64,
+    guarded_high: f64,
 }
 
 impl Growth {
     fn over(explained: &[Explained], confidence: f64, guard: f64) -> Option<Growth> {
         let tail = 0.5 * (1.0 - confidence.clamp(0.5, 0.9999));
         let mixture = Mixture::new(explained.iter().flat_map(parts).collect())?;
-        let low = mixture.quantile(tail, knob(5, 1.0));
-        let high = mixture.quantile(1.0 - tail, knob(5, 1.0));
+        let low = mixture.quantile(tail, WIDENING);
+        let high = mixture.quantile(1.0 - tail, WIDENING);
         Some(Growth {
             estimate: mixture.estimate().clamp(low, high),
             low,
             high,
-            guarded_low: mixture.quantile(knob(4, 0.025), knob(6, 1.0) * guard / quantile(0.95)),
+            guarded_high: mixture.quantile(1.0 - HARDLY, WIDENING),
+            guarded_low: mixture.quantile(FAINT, guard / quantile(1.0 - 2.0 * FAINT)),
         })
     }
 }
@@ -135,12 +140,6 @@ impl Growth {
 /// Explanations under one memory of the noise count by their likelihood, the memories by theirs.
 fn parts(explained: &Explained) -> Vec<Part> {
     let best = explained.best().map_or(0.0, |c| c.score);
-    if std::env::var_os("WHYC").is_some() {
-        eprintln!(" memory {:?} weight {:.2} best {best:.1}", explained.memory, explained.weight);
-        for c in explained.candidates.iter().filter(|c| best - c.score <= 4.0) {
-            eprintln!("    {:.2} growth {:.3} err {:.3} df {:.0} noise {:.0} {:?}", best - c.score, c.growth/1e6, c.error/1e6, c.freedom, c.noise, c.shapes);
-        }
-    }
     let likelihood = |c: &Candidate| (c.score - best).exp();
     let all: f64 = explained.candidates.iter().map(likelihood).sum();
     explained
