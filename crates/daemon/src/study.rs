@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_attribute::{ClassGrowth, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
-use plimsoll_model::{Channel, Status, Suspect, Verdict};
+use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
 use crate::census;
@@ -15,6 +15,7 @@ use crate::compose::stacks;
 use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
+use crate::profile::types;
 use crate::sources::FileSources;
 use crate::temper::temper;
 use crate::view::{LiveView, Phase};
@@ -38,6 +39,8 @@ pub struct Study {
     pub suspects: Vec<Suspect>,
     /// What the reader should know of the evidence.
     pub notes: Vec<String>,
+    /// Types over the dumps.
+    pub types: Vec<TypeProfile>,
 }
 
 /// Studies the evidence of the judged isolate.
@@ -48,6 +51,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
+            types: Vec::new(),
         };
     };
     let mut notes = Vec::new();
@@ -83,6 +87,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         verdict,
         suspects,
         notes,
+        types: types(&growth),
     }
 }
 
