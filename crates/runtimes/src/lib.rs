@@ -1,3 +1,4 @@
 //! Per runtime: recognise, inject, attach, capture.
 
+pub mod freeze;
 pub mod node;
