@@ -2,3 +2,4 @@
 
 pub mod freeze;
 pub mod node;
+pub mod python;
