@@ -19,6 +19,7 @@ const SECTIONS: u64 = 1000;
 const SECTION_BYTES: u64 = 64 << 20;
 const SYMBOL_BYTES: usize = 24;
 const LOAD: u64 = 1;
+const WRITABLE: u64 = 2;
 const SYMBOL_TABLE: u64 = 2;
 const DYNAMIC_SYMBOLS: u64 = 11;
 const EXECUTABLE: u64 = 2;
@@ -72,18 +73,57 @@ fn collect(entries: &[u8], texts: &[u8], names: &[&str], values: &mut [Option<u6
     }
 }
 
-fn first_address(file: &File, header: &[u8]) -> Option<u64> {
+/// A stretch of a loaded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Segment {
+    start: u64,
+    bytes: u64,
+    is_writable: bool,
+}
+
+fn segments(file: &File, header: &[u8]) -> Option<Vec<Segment>> {
     let (start, size, count) = (
         number(header, 32, 8)?,
         number(header, 54, 2)?,
         number(header, 56, 2)?,
     );
     let table = read(file, start, size.checked_mul(count)?)?;
-    table
-        .chunks_exact(size as usize)
-        .find(|segment| number(segment, 0, 4) == Some(LOAD))
-        .and_then(|segment| number(segment, 16, 8))
-        .map(|address| address & !0xfff)
+    let loaded = table
+        .chunks_exact(size.max(1) as usize)
+        .filter(|segment| number(segment, 0, 4) == Some(LOAD));
+    let segment = |row: &[u8]| {
+        Some(Segment {
+            start: number(row, 16, 8)?,
+            bytes: number(row, 40, 8)?,
+            is_writable: number(row, 4, 4)? & WRITABLE != 0,
+        })
+    };
+    Some(loaded.filter_map(segment).collect())
+}
+
+fn first_address(file: &File, header: &[u8]) -> Option<u64> {
+    segments(file, header)?.first().map(|segment| segment.start & !0xfff)
+}
+
+/// Where the variables of a program or library are, zeroed ones included, once its first byte is
+/// mapped at `mapped_at`: addresses and bytes.
+pub(super) fn variables(path: &Path, mapped_at: u64) -> Vec<(u64, u64)> {
+    let read_all = || {
+        let file = File::open(path).ok()?;
+        let header = read(&file, 0, 64)?;
+        if !header.starts_with(b"\x7fELF\x02\x01") {
+            return None;
+        }
+        let is_fixed = number(&header, 16, 2)? == EXECUTABLE;
+        let all = segments(&file, &header)?;
+        let bias = match is_fixed {
+            true => 0,
+            false => mapped_at.wrapping_sub(all.first()?.start & !0xfff),
+        };
+        let writable = all.iter().filter(|segment| segment.is_writable);
+        Some(writable.map(|segment| (bias.wrapping_add(segment.start), segment.bytes)).collect())
+    };
+    read_all().unwrap_or_default()
 }
 
 fn content(file: &File, section_header: &[u8]) -> Option<Vec<u8>> {

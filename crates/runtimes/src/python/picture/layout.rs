@@ -104,6 +104,7 @@ pub(super) mod type_object {
     pub(crate) const DICT_OFFSET: u64 = 288;
     pub(crate) const BASES: u64 = 336;
     pub(crate) const MRO: u64 = 344;
+    pub(crate) const SUBCLASSES: u64 = 360;
 }
 
 /// Bits of `tp_flags`.

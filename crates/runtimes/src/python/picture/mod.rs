@@ -157,7 +157,7 @@ fn walk(
         walk.add_threads(*at);
         walk.add_interpreter(*at);
     }
-    walk.add_globals(mappings);
+    walk.add_globals(pid, mappings);
     walk.run();
     let from = walk.out.addresses.len() as u32;
     for at in &interpreters {

@@ -1,5 +1,7 @@
 //! Where the walk begins: modules, threads, the interpreter, variables of C code.
 
+use std::path::PathBuf;
+
 use super::layout::flags;
 use super::output::{Held, Reference};
 use super::types::Shape;
@@ -105,24 +107,19 @@ impl Walk<'_> {
     }
 
     /// Variables of C code: writable data of the program and its libraries.
-    pub(super) fn add_globals(&mut self, mappings: &[Mapping]) {
-        let mut file: Option<&Mapping> = None;
-        for (at, mapping) in mappings.iter().enumerate() {
-            // What follows a file's data without a gap and a name is its zeroed part.
-            let continues = file.filter(|_| {
-                mapping.path.is_empty() && at > 0 && mappings[at - 1].end == mapping.start
-            });
-            let of = if mapping.is_anonymous() { continues } else { Some(mapping) };
-            file = of;
-            let Some(of) = of.filter(|_| mapping.readable && mapping.writable && !mapping.path.starts_with("/dev/")) else {
-                continue;
-            };
-            let name = of.path.rsplit('/').next().unwrap_or_default().to_owned();
-            let bytes = (mapping.end - mapping.start).min(GLOBALS_BYTES);
-            let mut words = Vec::new();
-            self.pages.words(mapping.start, bytes as usize / 8, &mut words);
-            let field = self.labels.field;
-            self.add_words(&format!("(C variables of {name})"), &words, field);
+    pub(super) fn add_globals(&mut self, pid: u32, mappings: &[Mapping]) {
+        let field = self.labels.field;
+        for mapping in mappings.iter().filter(|mapping| mapping.offset == 0 && !mapping.is_anonymous()) {
+            let path = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
+            let name = mapping.path.rsplit('/').next().unwrap_or_default();
+            let mut all = Vec::new();
+            for (start, bytes) in super::elf::variables(&path, mapping.start) {
+                let start = start.next_multiple_of(8);
+                let mut words = Vec::new();
+                self.pages.words(start, bytes.min(GLOBALS_BYTES) as usize / 8, &mut words);
+                all.append(&mut words);
+            }
+            self.add_words(&format!("(C variables of {name})"), &all, field);
         }
     }
 

@@ -291,9 +291,11 @@ impl Walk<'_> {
             (field::BASE, self.labels.base),
             (field::BASES, self.labels.bases),
             (field::MRO, self.labels.mro),
+            (field::SUBCLASSES, self.labels.field),
         ] {
+            // From 3.12 on static types have an index there.
             let word = self.word(address + offset);
-            self.refer(Held::Internal, label, word);
+            self.maybe_refer(Held::Internal, label, word);
         }
         let is_heap = self.word(address + field::FLAGS) & flags::HEAP_TYPE != 0;
         if is_heap {
