@@ -1,4 +1,5 @@
 //! Per runtime: recognise, inject, attach, capture.
 
 pub mod freeze;
+pub mod native;
 pub mod node;
