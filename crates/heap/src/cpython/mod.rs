@@ -98,9 +98,7 @@ impl Parser {
         };
         let tag = Tag::of(head[0]);
         self.is_over = tag == Tag::End;
-        self.picture
-            .take(tag, body)
-            .map_err(|what| self.corrupt(what))?;
+        self.picture.take(tag, body).map_err(|what| self.corrupt(what))?;
         Ok(Some(SECTION_HEAD_BYTES + length))
     }
 

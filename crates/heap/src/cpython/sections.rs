@@ -82,7 +82,10 @@ impl Picture {
                     cursor.text().ok_or(SHORT)?;
                     cursor.text().ok_or(SHORT)?;
                 }
-                Tag::Texts => self.graph.texts.push(cursor.text().ok_or("it has a text that is none")?),
+                Tag::Texts => self
+                    .graph
+                    .texts
+                    .push(cursor.text().ok_or("it has a text that is none")?),
                 Tag::Roots => self.root(&mut cursor)?,
                 Tag::Objects => self.object(&mut cursor).ok_or(SHORT)??,
                 Tag::Facts => self.fact(&mut cursor).ok_or(SHORT)?,
@@ -93,7 +96,11 @@ impl Picture {
                 Tag::Unknown => return Ok(()),
             }
         }
-        if cursor.rest.is_empty() { Ok(()) } else { Err("it has more bytes than rows") }
+        if cursor.rest.is_empty() {
+            Ok(())
+        } else {
+            Err("it has more bytes than rows")
+        }
     }
 
     fn end(&mut self, cursor: &mut Cursor<'_>) -> Result<(), Wrong> {
@@ -179,8 +186,12 @@ impl Picture {
         }
         let first = self.first_object();
         let own = u32::try_from(self.objects).ok()?;
-        let (address, name, bytes, count) =
-            (cursor.number()?, cursor.small()?, cursor.number()?, cursor.number()?);
+        let (address, name, bytes, count) = (
+            cursor.number()?,
+            cursor.small()?,
+            cursor.number()?,
+            cursor.number()?,
+        );
         self.largest_text = self.largest_text.max(name);
         self.graph.kinds.push(NodeKind::Object);
         self.graph.names.push(name);
@@ -230,7 +241,9 @@ impl Picture {
         if self.largest_target > 0 && u64::from(self.largest_target) >= self.objects {
             return Err("a reference leads to no object");
         }
-        if self.objects == 0 && (!self.facts.is_empty() || self.roots.iter().any(|root| !root.references.is_empty())) {
+        if self.objects == 0
+            && (!self.facts.is_empty() || self.roots.iter().any(|root| !root.references.is_empty()))
+        {
             return Err("a reference leads to no object");
         }
         self.name_ids();
@@ -245,7 +258,9 @@ impl Picture {
         for at in 0..self.graph.kinds.len() as u32 {
             let is_root = self.graph.kinds[at as usize] == NodeKind::Synthetic && at > 0;
             ids.push(match is_root {
-                true => crate::growth_reduce::hash_of(&self.graph.texts.get(self.graph.names[at as usize])) | 1,
+                true => {
+                    crate::growth_reduce::hash_of(&self.graph.texts.get(self.graph.names[at as usize])) | 1
+                }
                 false => self.graph.ids.get(at),
             });
         }

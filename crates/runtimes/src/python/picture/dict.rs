@@ -72,7 +72,8 @@ pub(super) fn value_of(dict: u64, key: &str, layout: &Layout, pages: &mut Pages<
     for at in 0..keys.count.min(ENTRIES) {
         let entry = keys.entries + at * keys.stride * 8;
         let name = pages.u64(entry + keys.key_word() * 8)?;
-        let is_it = name != 0 && super::text::read(name, layout, pages, key.len() + 1).as_deref() == Some(key);
+        let is_it =
+            name != 0 && super::text::read(name, layout, pages, key.len() + 1).as_deref() == Some(key);
         if is_it {
             let value = match values {
                 0 => pages.u64(entry + keys.key_word() * 8 + 8)?,

@@ -63,7 +63,9 @@ fn collect(entries: &[u8], texts: &[u8], names: &[&str], values: &mut [Option<u6
         let (Some(name), Some(value)) = (number(entry, 0, 4), number(entry, 8, 8)) else {
             continue;
         };
-        let Some(text) = texts.get(name as usize..) else { continue };
+        let Some(text) = texts.get(name as usize..) else {
+            continue;
+        };
         let is = |wanted: &str| text.starts_with(wanted.as_bytes()) && text.get(wanted.len()) == Some(&0);
         if value != 0
             && let Some(at) = names.iter().position(|wanted| is(wanted))
@@ -102,7 +104,9 @@ fn segments(file: &File, header: &[u8]) -> Option<Vec<Segment>> {
 }
 
 fn first_address(file: &File, header: &[u8]) -> Option<u64> {
-    segments(file, header)?.first().map(|segment| segment.start & !0xfff)
+    segments(file, header)?
+        .first()
+        .map(|segment| segment.start & !0xfff)
 }
 
 /// Where the variables of a program or library are, zeroed ones included, once its first byte is
@@ -121,13 +125,21 @@ pub(super) fn variables(path: &Path, mapped_at: u64) -> Vec<(u64, u64)> {
             false => mapped_at.wrapping_sub(all.first()?.start & !0xfff),
         };
         let writable = all.iter().filter(|segment| segment.is_writable);
-        Some(writable.map(|segment| (bias.wrapping_add(segment.start), segment.bytes)).collect())
+        Some(
+            writable
+                .map(|segment| (bias.wrapping_add(segment.start), segment.bytes))
+                .collect(),
+        )
     };
     read_all().unwrap_or_default()
 }
 
 fn content(file: &File, section_header: &[u8]) -> Option<Vec<u8>> {
-    read(file, number(section_header, 24, 8)?, number(section_header, 32, 8)?)
+    read(
+        file,
+        number(section_header, 24, 8)?,
+        number(section_header, 32, 8)?,
+    )
 }
 
 fn read(file: &File, at: u64, length: u64) -> Option<Vec<u8>> {

@@ -202,7 +202,11 @@ impl Walk<'_> {
         };
         self.visit_specials(frame);
         self.refer_frame(frame_at);
-        let room = u64::from(self.pages.u32(frame_at.code + layout.code_locals_count - 8).unwrap_or(0));
+        let room = u64::from(
+            self.pages
+                .u32(frame_at.code + layout.code_locals_count - 8)
+                .unwrap_or(0),
+        );
         basic + (self.variables_of(frame_at.code).len() as u64 + room.min(SLOTS)) * 8
     }
 
@@ -215,9 +219,13 @@ impl Walk<'_> {
                 return;
             }
             let mut words = Vec::new();
-            self.pages.words(thread, layout.thread_bytes as usize / 8, &mut words);
+            self.pages
+                .words(thread, layout.thread_bytes as usize / 8, &mut words);
             let field = self.labels.field;
-            let held: Vec<(Held, u32, u64)> = words.into_iter().map(|word| (Held::Internal, field, word)).collect();
+            let held: Vec<(Held, u32, u64)> = words
+                .into_iter()
+                .map(|word| (Held::Internal, field, word))
+                .collect();
             self.root(&format!("(thread {number})"), &held);
             self.add_stack(thread);
             thread = self.at(thread + layout.thread_next);
@@ -226,7 +234,12 @@ impl Walk<'_> {
 
     fn add_stack(&mut self, thread: u64) {
         let Frames::Stack {
-            previous, c_frame, function, locals, frame_object, ..
+            previous,
+            c_frame,
+            function,
+            locals,
+            frame_object,
+            ..
         } = self.layout.frames
         else {
             return; // frames are objects, and the thread refers to the latest

@@ -70,8 +70,6 @@ pub(super) struct Layout {
     pub(super) code_cell_names: u64,
     pub(super) code_free_names: u64,
     pub(super) code_locals_count: u64,
-    /// Number of free variables, which are the last names (3.11 and later).
-    pub(super) code_free_count: u64,
     pub(super) function_code: u64,
     pub(super) function_globals: u64,
     pub(super) function_closure: u64,
@@ -87,8 +85,6 @@ pub(super) struct Layout {
     pub(super) keys_indices: u64,
     /// In `PyDictValues`.
     pub(super) values: u64,
-    /// Bytes of a pool of small blocks.
-    pub(super) pool_bytes: u64,
 }
 
 /// Words of `PyTypeObject`, the same in all these versions.
@@ -150,7 +146,6 @@ const V9: Layout = Layout {
     code_cell_names: 88,
     code_free_names: 80,
     code_locals_count: 28,
-    code_free_count: 0,
     function_code: 16,
     function_globals: 24,
     function_closure: 48,
@@ -164,7 +159,6 @@ const V9: Layout = Layout {
     keys_count: 32,
     keys_indices: 40,
     values: 0,
-    pool_bytes: 4096,
 };
 
 const V10: Layout = Layout {
@@ -183,7 +177,6 @@ const V10: Layout = Layout {
     type_cached_keys: 872,
     type_qualname: 864,
     heap_type_bytes: 888,
-    pool_bytes: 16_384,
     ..V9
 };
 
@@ -219,7 +212,6 @@ const V11: Layout = Layout {
     code_cell_names: 0,
     code_free_names: 0,
     code_locals_count: 76,
-    code_free_count: 92,
     heap_type_bytes: 904,
     exception_traceback: 40,
     keys_count: 24,
@@ -252,7 +244,6 @@ const V12: Layout = Layout {
     generator_state: 67,
     code_line: 68,
     code_locals_count: 72,
-    code_free_count: 88,
     function_bytes: 128,
     type_cached_keys: 880,
     type_qualname: 872,

@@ -52,7 +52,11 @@ pub(super) fn interpreter(
         let Some(runtime) = symbols.values[0] else {
             continue;
         };
-        let bias = if symbols.is_fixed { 0 } else { mapping.start - symbols.first_address };
+        let bias = if symbols.is_fixed {
+            0
+        } else {
+            mapping.start - symbols.first_address
+        };
         let told = symbols.values[1].and_then(|address| pages.u32(bias + address));
         let version = told
             .filter(|version| version >> 24 == 3)
@@ -67,12 +71,16 @@ pub(super) fn interpreter(
 }
 
 fn is_likely(path: &str) -> bool {
-    path.rsplit('/').next().is_some_and(|name| name.contains("python"))
+    path.rsplit('/')
+        .next()
+        .is_some_and(|name| name.contains("python"))
 }
 
 /// `…/libpython3.9.so.1.0`, `…/python3.9`, `…/lib/python3.9/lib-dynload/….cpython-39-….so`
 fn minor_of_paths(own: &Mapping, all: &[Mapping]) -> Option<u8> {
-    let paths = std::iter::once(own).chain(all).map(|mapping| mapping.path.as_str());
+    let paths = std::iter::once(own)
+        .chain(all)
+        .map(|mapping| mapping.path.as_str());
     paths.filter_map(minor_of).next()
 }
 

@@ -59,8 +59,6 @@ pub(super) enum Fact {
     Store = 4,
     /// Lost: more references are counted than found; the number is how many.
     Lost = 5,
-    /// A short text: what it reads.
-    Value = 6,
 }
 
 /// A fact about an object.

@@ -27,7 +27,10 @@ impl<'m> Pages<'m> {
     /// Reads of what is mapped readable.
     pub(super) fn new(memory: &'m dyn ReadMemory, mappings: &[Mapping]) -> Self {
         let mut regions: Vec<Region> = Vec::new();
-        for mapping in mappings.iter().filter(|mapping| mapping.readable && mapping.path != "[vvar]") {
+        for mapping in mappings
+            .iter()
+            .filter(|mapping| mapping.readable && mapping.path != "[vvar]")
+        {
             let pieces = (mapping.end - mapping.start).div_ceil(PIECE_BYTES) as usize;
             regions.push(Region {
                 start: mapping.start,

@@ -109,14 +109,18 @@ impl Walk<'_> {
     /// Variables of C code: writable data of the program and its libraries.
     pub(super) fn add_globals(&mut self, pid: u32, mappings: &[Mapping]) {
         let field = self.labels.field;
-        for mapping in mappings.iter().filter(|mapping| mapping.offset == 0 && !mapping.is_anonymous()) {
+        for mapping in mappings
+            .iter()
+            .filter(|mapping| mapping.offset == 0 && !mapping.is_anonymous())
+        {
             let path = PathBuf::from(format!("/proc/{pid}/root{}", mapping.path));
             let name = mapping.path.rsplit('/').next().unwrap_or_default();
             let mut all = Vec::new();
             for (start, bytes) in super::elf::variables(&path, mapping.start) {
                 let start = start.next_multiple_of(8);
                 let mut words = Vec::new();
-                self.pages.words(start, bytes.min(GLOBALS_BYTES) as usize / 8, &mut words);
+                self.pages
+                    .words(start, bytes.min(GLOBALS_BYTES) as usize / 8, &mut words);
                 all.append(&mut words);
             }
             self.add_words(&format!("(C variables of {name})"), &all, field);

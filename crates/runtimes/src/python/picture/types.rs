@@ -74,26 +74,40 @@ const NAME_BYTES: usize = 256;
 const FIELDS: &[(&str, &[(u32, &str)])] = &[
     ("cell", &[(16, "cell_contents")]),
     ("method", &[(16, "__func__"), (24, "__self__")]),
-    ("builtin_function_or_method", &[(24, "__self__"), (32, "__module__")]),
+    (
+        "builtin_function_or_method",
+        &[(24, "__self__"), (32, "__module__")],
+    ),
     ("traceback", &[(16, "tb_next"), (24, "tb_frame")]),
     ("staticmethod", &[(16, "__func__")]),
     ("classmethod", &[(16, "__func__")]),
-    ("property", &[(16, "fget"), (24, "fset"), (32, "fdel"), (40, "__doc__")]),
-    ("functools.partial", &[(16, "func"), (24, "args"), (32, "keywords")]),
+    (
+        "property",
+        &[(16, "fget"), (24, "fset"), (32, "fdel"), (40, "__doc__")],
+    ),
+    (
+        "functools.partial",
+        &[(16, "func"), (24, "args"), (32, "keywords")],
+    ),
     ("mappingproxy", &[(16, "mapping")]),
     ("slice", &[(16, "start"), (24, "stop"), (32, "step")]),
 ];
 
 fn fields_of(name: &str) -> &'static [(u32, &'static str)] {
-    FIELDS.iter().find(|(known, _)| *known == name).map_or(&[], |(_, fields)| fields)
+    FIELDS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or(&[], |(_, fields)| fields)
 }
 
 /// Shape and bytes that it accounts for, by the name of the type written in C.
 fn shape_of(name: &str, bits: u64, layout: &Layout) -> Option<(Shape, u64)> {
     Some(match name {
         "NoneType" => (Shape::Nothing, u64::MAX),
-        "float" | "bool" | "complex" | "ellipsis" | "NotImplementedType" | "datetime.date" | "datetime.timedelta"
-        | "decimal.Decimal" | "uuid.UUID" | "_random.Random" => (Shape::Leaf, u64::MAX),
+        "float" | "bool" | "complex" | "ellipsis" | "NotImplementedType" | "datetime.date"
+        | "datetime.timedelta" | "decimal.Decimal" | "uuid.UUID" | "_random.Random" => {
+            (Shape::Leaf, u64::MAX)
+        }
         "set" | "frozenset" => (Shape::Set, 200),
         "collections.deque" => (Shape::Deque, u64::MAX),
         "bytearray" => (Shape::ByteArray, u64::MAX),
@@ -102,7 +116,11 @@ fn shape_of(name: &str, bits: u64, layout: &Layout) -> Option<(Shape, u64)> {
         "code" => (Shape::Code, u64::MAX),
         "frame" => (Shape::Frame, u64::MAX),
         "generator" | "coroutine" | "async_generator" => (Shape::Generator, u64::MAX),
-        "weakref" | "weakref.ReferenceType" | "weakproxy" | "weakref.ProxyType" | "weakcallableproxy"
+        "weakref"
+        | "weakref.ReferenceType"
+        | "weakproxy"
+        | "weakref.ProxyType"
+        | "weakcallableproxy"
         | "weakref.CallableProxyType" => (Shape::Weakref, 64),
         "functools._lru_list_elem" | "_functools._lru_list_elem" => (Shape::CacheLink, u64::MAX),
         "numpy.ndarray" => (Shape::NdArray, 64),
@@ -132,14 +150,19 @@ impl Reader<'_> {
             return None;
         }
         let bits = pages.u64(address + field::FLAGS)?;
-        let basic_bytes = pages.u64(address + field::BASIC_SIZE).filter(|bytes| (16..BASIC_BYTES).contains(bytes))?;
+        let basic_bytes = pages
+            .u64(address + field::BASIC_SIZE)
+            .filter(|bytes| (16..BASIC_BYTES).contains(bytes))?;
         let own_name = static_name(address, pages)?;
         let (shape, covered) = self.shape(address, pages);
         let mut info = TypeInfo {
             name: texts.number(&self.full_name(address, bits, &own_name, pages)),
             shape,
             basic_bytes,
-            item_bytes: pages.u64(address + field::ITEM_SIZE).filter(|bytes| *bytes < 4096).unwrap_or(0),
+            item_bytes: pages
+                .u64(address + field::ITEM_SIZE)
+                .filter(|bytes| *bytes < 4096)
+                .unwrap_or(0),
             flags: bits,
             dict_offset: pages.i64(address + field::DICT_OFFSET).unwrap_or(0),
             cached_keys: match bits & flags::HEAP_TYPE {
@@ -178,7 +201,11 @@ impl Reader<'_> {
         for class in &classes {
             if let Some(name) = static_name(*class, pages) {
                 let fields = fields_of(&name);
-                info.fields.extend(fields.iter().map(|(offset, label)| (*offset, texts.number(label))));
+                info.fields.extend(
+                    fields
+                        .iter()
+                        .map(|(offset, label)| (*offset, texts.number(label))),
+                );
                 if !fields.is_empty() {
                     break;
                 }
@@ -193,7 +220,11 @@ impl Reader<'_> {
         let weak = pages.u64(address + field::WEAKLIST_OFFSET).unwrap_or(0);
         let known: Vec<u64> = info.fields.iter().map(|(offset, _)| u64::from(*offset)).collect();
         let attributes = info.dict_offset as u64;
-        let from = if covered == u64::MAX { info.basic_bytes } else { covered.max(16) };
+        let from = if covered == u64::MAX {
+            info.basic_bytes
+        } else {
+            covered.max(16)
+        };
         info.scanned = (from..info.basic_bytes.saturating_sub(7))
             .step_by(8)
             .filter(|offset| !known.contains(offset) && *offset != weak && *offset != attributes)
@@ -225,7 +256,11 @@ impl Reader<'_> {
 
 fn head_bytes(bits: u64) -> u64 {
     let collector = if bits & flags::HAVE_GC != 0 { 16 } else { 0 };
-    let managed = if bits & (flags::MANAGED_DICT | flags::MANAGED_WEAKREF) != 0 { 16 } else { 0 };
+    let managed = if bits & (flags::MANAGED_DICT | flags::MANAGED_WEAKREF) != 0 {
+        16
+    } else {
+        0
+    };
     collector + managed
 }
 
@@ -234,7 +269,10 @@ fn is_type(address: u64, pages: &mut Pages<'_>) -> bool {
     if address == 0 || !address.is_multiple_of(8) {
         return false;
     }
-    let Some(meta) = pages.u64(address + 8).filter(|meta| *meta != 0 && meta.is_multiple_of(8)) else {
+    let Some(meta) = pages
+        .u64(address + 8)
+        .filter(|meta| *meta != 0 && meta.is_multiple_of(8))
+    else {
         return false;
     };
     let of_types = pages
@@ -242,9 +280,10 @@ fn is_type(address: u64, pages: &mut Pages<'_>) -> bool {
         .is_some_and(|bits| bits & flags::TYPE != 0 && bits & flags::DICT == 0);
     // `type` is its own class; a metaclass has it above itself.
     let metameta = pages.u64(meta + 8).unwrap_or(0);
-    let closes = metameta == meta || pages.u64(metameta + 8).is_some_and(|above| {
-        above == metameta || pages.u64(above + 8) == Some(above)
-    });
+    let closes = metameta == meta
+        || pages
+            .u64(metameta + 8)
+            .is_some_and(|above| above == metameta || pages.u64(above + 8) == Some(above));
     of_types && closes
 }
 
@@ -260,7 +299,9 @@ fn static_name(address: u64, pages: &mut Pages<'_>) -> Option<String> {
 fn is_written_in_c(address: u64, bits: u64, pages: &mut Pages<'_>) -> bool {
     bits & flags::HEAP_TYPE == 0
         || static_name(address, pages).is_some_and(|name| name.contains('.'))
-        || pages.u64(address + field::MEMBERS).is_some_and(|members| members != 0 && !is_inside(members, address))
+        || pages
+            .u64(address + field::MEMBERS)
+            .is_some_and(|members| members != 0 && !is_inside(members, address))
 }
 
 /// Members of a class made in Python stand inside the class object.

@@ -61,11 +61,16 @@ impl Walk<'_> {
     }
 
     fn items(&mut self, address: u64, item_bytes: u64) -> u64 {
-        if item_bytes == 0 { 0 } else { (self.word(address + 16) as i64).unsigned_abs().min(ITEMS) }
+        if item_bytes == 0 {
+            0
+        } else {
+            (self.word(address + 16) as i64).unsigned_abs().min(ITEMS)
+        }
     }
 
     fn text_bytes(&mut self, address: u64) -> u64 {
-        super::text::letters(address, self.layout, &mut self.pages).map_or(0, |letters| letters.bytes.min(ITEMS))
+        super::text::letters(address, self.layout, &mut self.pages)
+            .map_or(0, |letters| letters.bytes.min(ITEMS))
     }
 
     fn integer_bytes(&mut self, address: u64, basic: u64) -> u64 {
@@ -121,7 +126,11 @@ impl Walk<'_> {
             Attributes::TwoWords => {
                 let (values, dict) = (self.word(address - 32), self.word(address - 24));
                 self.refer_store(dict);
-                if values == 0 { 0 } else { self.visit_values(keys, values) }
+                if values == 0 {
+                    0
+                } else {
+                    self.visit_values(keys, values)
+                }
             }
             Attributes::Tagged => {
                 let word = self.word(address - 24);
@@ -241,15 +250,24 @@ impl Walk<'_> {
         };
         let is_store = self.stores.contains(&node);
         let mut words = Vec::new();
-        self.pages.words(keys.entries, (keys.count * keys.stride) as usize, &mut words);
+        self.pages
+            .words(keys.entries, (keys.count * keys.stride) as usize, &mut words);
         let mut own_values = Vec::new();
         if values != 0 {
-            self.pages.words(values + self.layout.values, keys.count as usize, &mut own_values);
+            self.pages
+                .words(values + self.layout.values, keys.count as usize, &mut own_values);
         }
         let mut entry_number = 0;
         for (at, entry) in words.chunks_exact(keys.stride as usize).enumerate() {
-            let (key, value) = (entry[keys.key_word() as usize], entry[keys.key_word() as usize + 1]);
-            let value = if values == 0 { value } else { own_values.get(at).copied().unwrap_or(0) };
+            let (key, value) = (
+                entry[keys.key_word() as usize],
+                entry[keys.key_word() as usize + 1],
+            );
+            let value = if values == 0 {
+                value
+            } else {
+                own_values.get(at).copied().unwrap_or(0)
+            };
             if key == 0 || value == 0 {
                 continue;
             }
@@ -259,7 +277,14 @@ impl Walk<'_> {
             entry_number += 1;
         }
         let shared = self.word(keys_at) != 1;
-        basic + if values != 0 { keys.room * 8 } else if shared { 0 } else { keys.bytes }
+        basic
+            + if values != 0 {
+                keys.room * 8
+            } else if shared {
+                0
+            } else {
+                keys.bytes
+            }
     }
 
     fn entry_label(&mut self, key: u64, number: u64, is_store: bool) -> (Held, u32) {
@@ -325,7 +350,13 @@ impl Walk<'_> {
             super::text::read(value, self.layout, &mut self.pages, PATH_LETTERS)
         };
         let (name, file) = (attribute("__name__"), attribute("__file__"));
-        self.fact(Fact::Module, node, &name.unwrap_or_default(), &file.unwrap_or_default(), 0);
+        self.fact(
+            Fact::Module,
+            node,
+            &name.unwrap_or_default(),
+            &file.unwrap_or_default(),
+            0,
+        );
         // What an extension module keeps beside its dict.
         let (definition, state) = (self.word(address + 24), self.word(address + 32));
         if definition != 0 && state != 0 {
@@ -380,7 +411,10 @@ impl Walk<'_> {
         let first = names.len().saturating_sub(count as usize);
         for at in 0..count {
             let cell = self.word(closure + 24 + at * 8);
-            let label = names.get(first + at as usize).copied().unwrap_or(self.labels.field);
+            let label = names
+                .get(first + at as usize)
+                .copied()
+                .unwrap_or(self.labels.field);
             self.refer(Held::Variable, label, cell);
         }
     }
@@ -399,7 +433,10 @@ impl Walk<'_> {
         self.fact(Fact::Code, node, &name, &file, line);
         let class = self.word(address + 8);
         let weak = self.word(class + field::WEAKLIST_OFFSET);
-        for offset in (16..basic.saturating_sub(7)).step_by(8).filter(|offset| *offset != weak) {
+        for offset in (16..basic.saturating_sub(7))
+            .step_by(8)
+            .filter(|offset| *offset != weak)
+        {
             let word = self.word(address + offset);
             self.maybe_refer(Held::Internal, self.labels.field, word);
         }
@@ -408,7 +445,12 @@ impl Walk<'_> {
 
     fn visit_exception(&mut self, address: u64, basic: u64) -> u64 {
         let notes = self.layout.exception_traceback - 8;
-        let mut fields = vec![(24, "args"), (notes + 8, "__traceback__"), (notes + 16, "__context__"), (notes + 24, "__cause__")];
+        let mut fields = vec![
+            (24, "args"),
+            (notes + 8, "__traceback__"),
+            (notes + 16, "__context__"),
+            (notes + 24, "__cause__"),
+        ];
         if notes > 24 {
             fields.push((notes, "__notes__"));
         }
@@ -449,7 +491,10 @@ impl Walk<'_> {
             let (length, stride) = (walk.word(dimensions + 8 * at), walk.word(strides + 8 * at) as i64);
             length.saturating_mul(stride.unsigned_abs())
         };
-        let data = (0..u64::from(count)).map(|at| extent(self, at)).max().unwrap_or(0);
+        let data = (0..u64::from(count))
+            .map(|at| extent(self, at))
+            .max()
+            .unwrap_or(0);
         basic + data.min(1 << 40)
     }
 }

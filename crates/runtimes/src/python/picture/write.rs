@@ -27,7 +27,9 @@ pub(super) fn write(output: &Output, info: &[(&str, String)], into: &mut dyn Wri
         text(buffer, value);
     })?;
     file.section(TEXTS, output.texts.all.iter(), |buffer, one| text(buffer, one))?;
-    file.section(LIBRARIES, output.libraries.iter(), |buffer, one| text(buffer, one))?;
+    file.section(LIBRARIES, output.libraries.iter(), |buffer, one| {
+        text(buffer, one)
+    })?;
     file.section(ROOTS, output.roots.iter(), |buffer, root| {
         number(buffer, u64::from(root.name));
         references(buffer, &root.references, 0);
@@ -36,7 +38,11 @@ pub(super) fn write(output: &Output, info: &[(&str, String)], into: &mut dyn Wri
         number(buffer, output.addresses[at]);
         number(buffer, u64::from(output.types[at]));
         number(buffer, output.bytes[at]);
-        references(buffer, &output.references[output.first[at]..output.first[at + 1]], at as u32);
+        references(
+            buffer,
+            &output.references[output.first[at]..output.first[at + 1]],
+            at as u32,
+        );
     })?;
     file.section(FACTS, output.facts.iter(), |buffer, row| {
         buffer.push(row.fact as u8);
@@ -80,7 +86,11 @@ impl Writer<'_> {
                 count = 0;
             }
         }
-        if count > 0 { self.close(tag, count, &mut buffer) } else { Ok(()) }
+        if count > 0 {
+            self.close(tag, count, &mut buffer)
+        } else {
+            Ok(())
+        }
     }
 
     fn close(&mut self, tag: u8, count: u32, buffer: &mut Vec<u8>) -> io::Result<()> {
