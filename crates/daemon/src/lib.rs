@@ -5,6 +5,7 @@
 //! the report. Nothing here can stop or slow the worker but the stop that the user asked for: if we
 //! die, the agents fall silent and the worker runs on.
 
+mod allocations;
 mod census;
 mod certainty;
 mod compose;
@@ -15,6 +16,7 @@ mod histogram;
 mod isolate;
 mod judge;
 mod limit;
+mod native;
 mod options;
 mod outcome;
 mod outside;
@@ -35,7 +37,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
 pub use folder::write_private;
-pub use options::{GrowthLimit, Options, WorkerOutput};
+pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
@@ -114,7 +116,9 @@ fn conclude(
     ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut record = Watch::new(options, target, view).run(&ears.events)?;
+    let mut watch = Watch::new(options, target, view);
+    watch.look_at_allocations(folder.tables());
+    let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
     let farewells = record
         .isolates

@@ -25,6 +25,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Put an agent into the worker.
     pub agent: bool,
+    /// Put the allocation sampler into the worker.
+    pub alloc_sampler: AllocSampler,
     /// When to capture evidence.
     pub capture: CapturePlan,
     /// Share of time for forced collections and captures together.
@@ -45,6 +47,17 @@ pub struct Options {
     pub until_settled: bool,
     /// A sound run of the same service to compare with.
     pub baseline: Option<Baseline>,
+}
+
+/// Whether allocations are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllocSampler {
+    /// Where the worker's runtime has no sampler of its own.
+    Auto,
+    /// Wherever it can be loaded.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// The growth that counts as a leak.
@@ -80,6 +93,7 @@ impl Options {
             duration: None,
             out,
             agent: true,
+            alloc_sampler: AllocSampler::Auto,
             capture: CapturePlan::Mode(CaptureMode::Auto),
             pause_budget: 0.02,
             grace: Duration::from_secs(10),

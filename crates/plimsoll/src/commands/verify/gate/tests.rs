@@ -75,6 +75,7 @@ fn check(report: &Report, stopped: Option<StopCause>, expected: Gate, words: &st
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // a table
 fn how_a_run_ended_decides_what_it_proves() {
     use Gate::{CouldNot, Failed, Inconclusive, Passed};
     use Status::{Bounded, Leaking, Stable};
