@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_detect::{Baseline, Pace};
 use plimsoll_wire::agent::{CaptureMode, CapturePlan};
 
 /// What to watch and how.
@@ -24,6 +25,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Put an agent into the worker.
     pub agent: bool,
+    /// Put the allocation sampler into the worker.
+    pub alloc_sampler: AllocSampler,
     /// When to capture evidence.
     pub capture: CapturePlan,
     /// Share of time for forced collections and captures together.
@@ -34,6 +37,27 @@ pub struct Options {
     pub output: WorkerOutput,
     /// More variables for the worker's environment.
     pub environment: Vec<(String, String)>,
+    /// Whether the worker's pace is production's.
+    pub pace: Pace,
+    /// Hold the worker to this much memory.
+    pub memory_limit_bytes: Option<u64>,
+    /// Stop the worker when no job has finished for so long.
+    pub stall: Option<Duration>,
+    /// Stop the worker as soon as the answer is certain either way.
+    pub until_settled: bool,
+    /// A sound run of the same service to compare with.
+    pub baseline: Option<Baseline>,
+}
+
+/// Whether allocations are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllocSampler {
+    /// Where the worker's runtime has no sampler of its own.
+    Auto,
+    /// Wherever it can be loaded.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// The growth that counts as a leak.
@@ -69,11 +93,17 @@ impl Options {
             duration: None,
             out,
             agent: true,
+            alloc_sampler: AllocSampler::Auto,
             capture: CapturePlan::Mode(CaptureMode::Auto),
             pause_budget: 0.02,
             grace: Duration::from_secs(10),
             output: WorkerOutput::Inherit,
             environment: Vec::new(),
+            pace: Pace::Real,
+            memory_limit_bytes: None,
+            stall: None,
+            until_settled: false,
+            baseline: None,
         }
     }
 }

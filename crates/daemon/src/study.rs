@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_attribute::{ClassGrowth, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
-use plimsoll_model::{Channel, Status, Suspect, Verdict};
+use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
 use crate::census;
@@ -15,6 +15,8 @@ use crate::compose::stacks;
 use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
+use crate::native::Native;
+use crate::profile::types;
 use crate::sources::FileSources;
 use crate::temper::temper;
 use crate::view::{LiveView, Phase};
@@ -38,17 +40,20 @@ pub struct Study {
     pub suspects: Vec<Suspect>,
     /// What the reader should know of the evidence.
     pub notes: Vec<String>,
+    /// Types over the dumps.
+    pub types: Vec<TypeProfile>,
 }
 
 /// Studies the evidence of the judged isolate.
 pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
-        return Study {
+        return Native::of(record, None).take_into(Study {
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
-        };
+            types: Vec::new(),
+        });
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
@@ -79,11 +84,12 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         .zip(1..)
         .for_each(|(suspect, rank)| suspect.rank = rank);
     notes.extend(others(record, judged));
-    Study {
+    Native::of(record, Some(isolate)).take_into(Study {
         verdict,
         suspects,
         notes,
-    }
+        types: types(&growth),
+    })
 }
 
 fn read_growth(

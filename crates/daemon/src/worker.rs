@@ -4,17 +4,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use plimsoll_model::Exit;
-use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
+use plimsoll_runtimes::native::{Reach, SamplerFiles, Scope, binary_of, environment, reach};
+use plimsoll_runtimes::node::{AgentFiles, Role, attach, node_options, recognise};
 use plimsoll_sample::{Identity, Roots};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
 
 use crate::folder::Folder;
-use crate::{DaemonError, Options, WorkerOutput};
+use crate::limit::Limit;
+use crate::{AllocSampler, DaemonError, Options, WorkerOutput};
 
 /// The agent's configuration for this run.
 pub fn agent_config(options: &Options, folder: &Folder) -> AgentConfig {
@@ -38,20 +41,31 @@ const PROFILE_INTERVAL_BYTES: u64 = 256 << 10;
 ///
 /// # Errors
 /// [`DaemonError::NotFound`], [`DaemonError::NotExecutable`] and the like.
-pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<Child, DaemonError> {
+pub fn spawn(
+    command: &[String],
+    options: &Options,
+    folder: &Folder,
+    limit: Option<&Limit>,
+) -> Result<Child, DaemonError> {
     let (program, arguments) = command.split_first().expect("the command line demands a program");
     let mut process = Command::new(program);
     process
         .args(arguments)
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
+    let mut for_node = std::env::var("NODE_OPTIONS").ok();
+    if let Some(option) = limit.and_then(Limit::node_option) {
+        let all = for_node.map_or_else(|| option.clone(), |present| format!("{present} {option}"));
+        process.env("NODE_OPTIONS", &all);
+        for_node = Some(all);
+    }
     if options.agent {
         let files = AgentFiles::write(&folder.agents())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
-        let present = std::env::var("NODE_OPTIONS").ok();
         process
             .env(CONFIG_VARIABLE, config)
-            .env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+            .env("NODE_OPTIONS", node_options(&files.entry(), for_node.as_deref()));
     }
+    process.envs(sampler_variables(command, options, folder));
     if options.output == WorkerOutput::Stderr {
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         process.stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from));
@@ -64,6 +78,12 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
                 source,
             })?;
         process.stdin(Stdio::null()).stdout(out).stderr(err);
+    }
+    if let Some(limit) = limit {
+        limit.apply(&mut process).map_err(|source| DaemonError::Start {
+            program: program.clone(),
+            source,
+        })?;
     }
     process.spawn().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => DaemonError::NotFound {
@@ -78,6 +98,40 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
             source,
         },
     })
+}
+
+/// Variables that load the allocation sampler, if this worker gets one.
+fn sampler_variables(command: &[String], options: &Options, folder: &Folder) -> Vec<(&'static str, String)> {
+    let search = std::env::var_os("PATH");
+    let Some(binary) = binary_of(&command[0], search.as_deref()) else {
+        return Vec::new();
+    };
+    let wanted = match options.alloc_sampler {
+        AllocSampler::Off => false,
+        AllocSampler::On => true,
+        // Node samples by itself, also where npm and the like start it.
+        AllocSampler::Auto => {
+            options.agent && recognise(command, Some(&binary)) != Role::Node && !is_node(&binary)
+        }
+    };
+    let Some(tables) = folder.tables().filter(|_| wanted) else {
+        return Vec::new();
+    };
+    if let Reach::Cannot(_) = reach(&binary) {
+        return Vec::new();
+    }
+    // Without the sampler there are no stacks; the run goes on.
+    let Ok(files) = SamplerFiles::write(&folder.agents()) else {
+        return Vec::new();
+    };
+    let preloaded = std::env::var("LD_PRELOAD").ok();
+    environment(&files, tables, Scope::Native, preloaded.as_deref()).unwrap_or_default()
+}
+
+fn is_node(binary: &Path) -> bool {
+    binary
+        .file_stem()
+        .is_some_and(|name| name == "node" || name == "nodejs")
 }
 
 /// Puts the agent into a Node process that already runs; tells its command line.
