@@ -18,13 +18,14 @@
 #include "sampler.h"
 
 enum {
-    LEAST_INTERVAL_LOG2 = 14,
-    FIRST_INTERVAL_LOG2 = 16,
+    LEAST_INTERVAL_LOG2 = 13,
+    FIRST_INTERVAL_LOG2 = 15,
     MOST_INTERVAL_LOG2 = 30,
     /* The controller looks after so many samples. */
     CONTROL_EVERY = 64,
     /* A table that stays locked for so long belongs to a thread that is stopped: the sample is dropped. */
     SPINS = 4096,
+    MOST_SAMPLE_NS = 200000,
 };
 /* Of the CPU time of the process that samples may take: the aim is 1.05 in all, with the countdowns. */
 static const double MOST_SHARE = 0.02;
@@ -170,22 +171,43 @@ static void control(void)
     table->python_hooked = python_is_hooked();
 }
 
-static void record(void *address, size_t bytes, int domain)
+/* Its stack, from memory where it came the same way before. Returns with the lock taken, or 0. */
+static int locked_stack(const uintptr_t *frame, uint32_t *stack)
 {
-    uint64_t from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     struct trace trace;
-    stack_take(&trace);
-    if (!try_lock()) {
+    trace.native_count = trace.python_count = trace.cut = 0;
+    python_take(&trace);
+    uint64_t key = stack_key(&trace, frame);
+    /* Read without the lock: an entry that is being written has another key. */
+    *stack = table_known_stack(key);
+    if (!*stack)
+        stack_take(&trace);
+    if (!try_lock())
+        return 0;
+    if (!*stack) {
+        *stack = table_stack(&trace);
+        if (key && *stack)
+            table_know_stack(key, *stack);
+    }
+    return 1;
+}
+
+static void record(void *address, size_t bytes, int domain, const uintptr_t *frame)
+{
+    uint64_t from_ns = clock_ns(CLOCK_MONOTONIC);
+    uint32_t stack;
+    if (!locked_stack(frame, &stack)) {
         __atomic_add_fetch(&table->dropped_busy, 1, __ATOMIC_RELAXED);
         return;
     }
-    uint32_t stack = table_stack(&trace);
-    uint32_t born_ms = (uint32_t)((clock_ns(CLOCK_MONOTONIC) - began_ns) / 1000000u);
+    uint32_t born_ms = (uint32_t)((from_ns - began_ns) / 1000000u);
     table->sampled++;
     int inserted = table_insert(address, bytes, stack, born_ms, own.interval_log2, domain);
     if (inserted)
         filter_add(address);
-    table->sampler_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
+    /* The clock of a thread costs a system call. A sample that took longer was not running all along. */
+    uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - from_ns;
+    table->sampler_ns += took_ns < MOST_SAMPLE_NS ? took_ns : MOST_SAMPLE_NS;
     if (table->sampled % CONTROL_EVERY == 0)
         control();
     unlock();
@@ -213,12 +235,12 @@ int64_t sample_due(void)
     return 1;
 }
 
-void sample_taken(void *address, size_t bytes, int domain)
+void sample_taken(void *address, size_t bytes, int domain, const uintptr_t *frame)
 {
     int before = errno;
     own.busy = 1;
     if (have_table())
-        record(address, bytes, domain);
+        record(address, bytes, domain, frame);
     new_countdown();
     own.busy = 0;
     if (UNLIKELY(domain == 0))
