@@ -3,3 +3,4 @@
 pub mod freeze;
 pub mod native;
 pub mod node;
+pub mod python;
