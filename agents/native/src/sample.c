@@ -23,8 +23,10 @@ enum {
     MOST_INTERVAL_LOG2 = 30,
     /* The controller looks after so many samples. */
     CONTROL_EVERY = 64,
-    /* A table that stays locked for so long belongs to a thread that is stopped: the sample is dropped. */
-    SPINS = 4096,
+    /* The thread that holds the lock may have to wait for a CPU; after so many yields (some tens of
+     * milliseconds) it is taken to be stopped, and the sample is dropped. */
+    SPINS = 64,
+    YIELDS = 1 << 16,
     MOST_SAMPLE_NS = 200000,
 };
 /* Of the CPU time of the process that samples may take: the aim is 1.05 in all, with the countdowns. */
@@ -44,7 +46,7 @@ static atomic_int failed;
 static atomic_int owner; /* the process that the table belongs to */
 static atomic_int changing_hands;
 static atomic_uint interval_log2 = FIRST_INTERVAL_LOG2;
-static uint32_t least_interval_log2 = LEAST_INTERVAL_LOG2;
+static int is_interval_fixed;
 static char folder[512];
 static uint64_t began_ns;
 static uint64_t controlled_cpu_ns;
@@ -95,11 +97,11 @@ static void new_countdown(void)
 
 static int try_lock(void)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
+    for (int spin = 0; spin < YIELDS; spin++) {
         int open = 0;
         if (atomic_compare_exchange_weak_explicit(&lock, &open, 1, memory_order_acquire, memory_order_relaxed))
             return 1;
-        if (spin % 64 == 63)
+        if (spin >= SPINS)
             sched_yield();
     }
     return 0;
@@ -140,6 +142,7 @@ static int have_table(void)
     memset(filter, 0, sizeof filter);
     memset(filter_counts, 0, sizeof filter_counts);
     atomic_store(&lock, 0);
+    own.seed = 0; /* or all children would draw the same */
     table_forget_own();
     began_ns = clock_ns(CLOCK_MONOTONIC);
     controlled_cpu_ns = controlled_sampler_ns = 0;
@@ -160,12 +163,12 @@ static void control(void)
     controlled_cpu_ns = cpu_ns;
     controlled_sampler_ns = table->sampler_ns;
     uint32_t quarters = table->live * 4 / SLOT_COUNT;
-    uint32_t least = least_interval_log2 + (quarters >= 3 ? 8 : quarters == 2 ? 4 : quarters);
+    uint32_t least = LEAST_INTERVAL_LOG2 + (quarters >= 3 ? 8 : quarters == 2 ? 4 : quarters);
     if (share > MOST_SHARE || now < least)
         next = now + 1;
     else if (share < LEAST_SHARE && now > least)
         next = now - 1;
-    if (next <= MOST_INTERVAL_LOG2)
+    if (next <= MOST_INTERVAL_LOG2 && !is_interval_fixed)
         atomic_store(&interval_log2, next);
     table->interval_log2 = atomic_load(&interval_log2);
     table->python_hooked = python_is_hooked();
@@ -192,13 +195,13 @@ static int locked_stack(const uintptr_t *frame, uint32_t *stack)
     return 1;
 }
 
-static void record(void *address, size_t bytes, int domain, const uintptr_t *frame)
+static int record(void *address, size_t bytes, int domain, const uintptr_t *frame)
 {
     uint64_t from_ns = clock_ns(CLOCK_MONOTONIC);
     uint32_t stack;
     if (!locked_stack(frame, &stack)) {
         __atomic_add_fetch(&table->dropped_busy, 1, __ATOMIC_RELAXED);
-        return;
+        return 0;
     }
     uint32_t born_ms = (uint32_t)((from_ns - began_ns) / 1000000u);
     table->sampled++;
@@ -211,6 +214,7 @@ static void record(void *address, size_t bytes, int domain, const uintptr_t *fra
     if (table->sampled % CONTROL_EVERY == 0)
         control();
     unlock();
+    return 1;
 }
 
 /* A countdown has run out: is this allocation to be sampled? */
@@ -239,9 +243,15 @@ void sample_taken(void *address, size_t bytes, int domain, const uintptr_t *fram
 {
     int before = errno;
     own.busy = 1;
+    int dropped = 0;
     if (have_table())
-        record(address, bytes, domain, frame);
+        dropped = !record(address, bytes, domain, frame);
+    else
+        dropped = !atomic_load_explicit(&failed, memory_order_relaxed);
     new_countdown();
+    /* The next one stands in for it. */
+    if (UNLIKELY(dropped))
+        own.left = 0;
     own.busy = 0;
     if (UNLIKELY(domain == 0))
         python_hook();
@@ -308,8 +318,8 @@ void sampler_arm(void)
     if (interval) {
         int wanted = atoi(interval);
         if (wanted >= 0 && wanted <= MOST_INTERVAL_LOG2) {
-            least_interval_log2 = (uint32_t)wanted;
-            atomic_store(&interval_log2, least_interval_log2);
+            is_interval_fixed = 1;
+            atomic_store(&interval_log2, (uint32_t)wanted);
         }
     }
     own.busy = 1;
