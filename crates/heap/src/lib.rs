@@ -7,6 +7,7 @@ mod column;
 mod detached;
 mod diff;
 mod dominators;
+mod dump;
 mod graph;
 mod growth;
 mod growth_anatomy;
@@ -27,6 +28,7 @@ mod holder_place;
 mod holder_script;
 mod holder_search;
 mod holder_text;
+pub mod hprof;
 mod incoming;
 mod pattern;
 mod pattern_collection;
@@ -47,6 +49,7 @@ pub mod v8;
 pub use builder::GraphBuilder;
 pub use diff::{Census, TypeChange, compare};
 pub use dominators::{DominatorChildren, Dominators};
+pub use dump::{Detail, DumpError, DumpParser};
 pub use graph::{
     Edge, EdgeIndex, EdgeKind, EdgeName, Format, Graph, Location, NodeIndex, NodeKind, TextIndex,
 };
