@@ -10,6 +10,7 @@ mod compose;
 mod error;
 mod event;
 mod folder;
+mod follow;
 mod histogram;
 mod isolate;
 mod judge;
@@ -31,9 +32,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
+pub use follow::{Follower, identity};
 pub use options::{GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use sources::FileSources;
+pub use temper::temper;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
@@ -105,6 +108,7 @@ fn conclude(
 ) -> Result<Outcome, DaemonError> {
     let mut record = Watch::new(options, target, view).run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
+    view.ended(&record);
     let farewells = record
         .isolates
         .values_mut()
