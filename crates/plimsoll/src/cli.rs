@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::audit::{AuditArgs, TokenArgs};
 use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
+use crate::commands::incident::IncidentArgs;
+use crate::commands::serve::ServeArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_daemon::GrowthLimit;
 use plimsoll_model::parse_size;
@@ -44,6 +47,14 @@ pub enum Command {
     Heap(HeapArgs),
     /// Tell a leak from noise in recorded series.
     Detect(DetectArgs),
+    /// Collect from many workers: dashboard, API, alerts.
+    Serve(ServeArgs),
+    /// Incidents of a collector.
+    Incident(IncidentArgs),
+    /// The audit log of a collector.
+    Audit(AuditArgs),
+    /// Tokens that a collector takes.
+    Token(TokenArgs),
 }
 
 /// What `run` and `attach` share.
@@ -82,6 +93,9 @@ pub struct WatchArgs {
     /// Exit with 1 if leaking, 3 if inconclusive
     #[arg(long, value_name = "VERDICT", value_enum)]
     pub fail_on: Option<FailOn>,
+    /// Send what happens to a collector, as it happens (default: $PLIMSOLL_SERVER)
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
     /// Print the report as JSON on stdout (the worker's own output goes to stderr)
     #[arg(long)]
     pub json: bool,
@@ -141,7 +155,7 @@ pub enum FailOn {
     Leaking,
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     parse_size(text)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "expected a size such as 512M or 2GiB".into())
@@ -158,7 +172,7 @@ fn growth_limit(text: &str) -> Result<GrowthLimit, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     // A bare number is seconds, as in sleep(1) and timeout(1).
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
