@@ -54,7 +54,10 @@ impl Follower {
             began_at: record.started_at,
             seconds,
             isolates,
-            rss_bytes: rss[fresh..].iter().map(|(at, bytes)| (*at, *bytes as u64)).collect(),
+            rss_bytes: rss[fresh..]
+                .iter()
+                .map(|(at, bytes)| (*at, *bytes as u64))
+                .collect(),
             classes: classes(record),
             ..StreamBatch::default()
         }
@@ -88,7 +91,9 @@ impl Follower {
         let marks = self.marks.entry(None).or_default();
         let fresh = (marks.until - record.started_at)..(end - record.started_at);
         let readings = record.outside.readings(record.started_at);
-        let readings = readings.into_iter().filter(|reading| fresh.contains(&reading.at_seconds()));
+        let readings = readings
+            .into_iter()
+            .filter(|reading| fresh.contains(&reading.at_seconds()));
         marks.until = end;
         StreamIsolate {
             id: "outside".into(),
@@ -170,7 +175,10 @@ fn fresh_points(start: f64, isolate: &Isolate, from: f64, end: f64) -> Vec<(Stri
         add("gc_minor_total", gc.map(|gc| gc.minor as f64));
         add("gc_pause_seconds_total", gc.map(|gc| gc.pause_seconds));
         for (space, bytes) in sample.spaces.iter().take(16) {
-            add(&format!("heap_space_bytes{{space=\"{space}\"}}"), Some(*bytes as f64));
+            add(
+                &format!("heap_space_bytes{{space=\"{space}\"}}"),
+                Some(*bytes as f64),
+            );
         }
     }
     points

@@ -4,6 +4,7 @@
 
 mod builder;
 mod column;
+pub mod cpython;
 mod detached;
 mod diff;
 mod dominators;
@@ -47,7 +48,9 @@ pub mod v8;
 pub use builder::GraphBuilder;
 pub use diff::{Census, TypeChange, compare};
 pub use dominators::{DominatorChildren, Dominators};
-pub use graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, TextIndex};
+pub use graph::{
+    Edge, EdgeIndex, EdgeKind, EdgeName, Format, Graph, Location, NodeIndex, NodeKind, TextIndex,
+};
 pub use growth::{FunctionSite, Growth, GrowthStudy, Holder, Point, Reached};
 pub use growth_trend::Trend;
 pub use growth_types::TypeGrowth;

@@ -27,8 +27,17 @@ struct Line {
 
 impl Relay {
     /// To the collector that the arguments or the environment name.
-    pub fn new(view: Terminal, args: &WatchArgs, options: &Options, command: &[String]) -> anyhow::Result<Self> {
-        let variable = || std::env::var("PLIMSOLL_SERVER").ok().filter(|url| !url.is_empty());
+    pub fn new(
+        view: Terminal,
+        args: &WatchArgs,
+        options: &Options,
+        command: &[String],
+    ) -> anyhow::Result<Self> {
+        let variable = || {
+            std::env::var("PLIMSOLL_SERVER")
+                .ok()
+                .filter(|url| !url.is_empty())
+        };
         let Some(url) = args.server.clone().or_else(variable) else {
             return Ok(Relay { view, line: None });
         };

@@ -1,3 +1,6 @@
 //! Per runtime: recognise, inject, attach, capture.
 
+pub mod freeze;
+pub mod native;
 pub mod node;
+pub mod python;

@@ -51,7 +51,10 @@ impl Alerts {
     pub fn names(&self) -> Vec<String> {
         let apart = |(_, receiver): &(usize, &Receiver)| !matches!(receiver, Receiver::Alertmanager(_));
         let numbered = self.receivers.iter().enumerate();
-        numbered.filter(apart).map(|(number, _)| number.to_string()).collect()
+        numbered
+            .filter(apart)
+            .map(|(number, _)| number.to_string())
+            .collect()
     }
 
     /// There may be something to send.
@@ -104,25 +107,37 @@ fn send_due(shared: &Shared, agent: &ureq::Agent) -> Result<(), plimsoll_store::
     let mut by_receiver: BTreeMap<String, Vec<(Notification, Incident)>> = BTreeMap::new();
     for due in shared.store.due_notifications(now, BATCH)? {
         let Some(incident) = shared.store.incident(due.incident)? else {
-            shared.store.settle_notification(due.id, now, Some("the incident is gone".into()))?;
+            shared
+                .store
+                .settle_notification(due.id, now, Some("the incident is gone".into()))?;
             continue;
         };
-        let silent = silences.iter().any(|s| s.service == "*" || s.service == incident.service);
+        let silent = silences
+            .iter()
+            .any(|s| s.service == "*" || s.service == incident.service);
         if silent {
-            shared.store.settle_notification(due.id, now, Some("silenced".into()))?;
+            shared
+                .store
+                .settle_notification(due.id, now, Some("silenced".into()))?;
             continue;
         }
-        by_receiver.entry(due.receiver.clone()).or_default().push((due, incident));
+        by_receiver
+            .entry(due.receiver.clone())
+            .or_default()
+            .push((due, incident));
     }
     for (name, due) in by_receiver {
-        let receiver = name.parse().ok().and_then(|number: usize| shared.alerts.receivers.get(number));
+        let receiver = name
+            .parse()
+            .ok()
+            .and_then(|number: usize| shared.alerts.receivers.get(number));
         let size = if due.len() > APART_MAX { due.len() } else { 1 };
         for group in due.chunks(size) {
             let sent = match receiver {
                 Some(receiver) => post(agent, receiver, group, shared.options.public_url.as_deref()),
                 None => Ok(()), // no longer configured
             };
-            settle(shared, group, sent, now)?;
+            settle(shared, group, &sent, now)?;
         }
     }
     Ok(())
@@ -131,20 +146,26 @@ fn send_due(shared: &Shared, agent: &ureq::Agent) -> Result<(), plimsoll_store::
 fn settle(
     shared: &Shared,
     group: &[(Notification, Incident)],
-    sent: Result<(), String>,
+    sent: &Result<(), String>,
     now: i64,
 ) -> Result<(), plimsoll_store::StoreError> {
     for (due, _) in group {
-        match &sent {
+        match sent {
             Ok(()) => shared.store.settle_notification(due.id, now, None)?,
             Err(error) if due.attempts + 1 >= ATTEMPTS_MAX => {
-                shared.failed(&format!("an alert was given up after {ATTEMPTS_MAX} tries: {error}"));
-                shared.store.settle_notification(due.id, now, Some(error.clone()))?;
+                shared.failed(&format!(
+                    "an alert was given up after {ATTEMPTS_MAX} tries: {error}"
+                ));
+                shared
+                    .store
+                    .settle_notification(due.id, now, Some(error.clone()))?;
             }
             Err(error) => {
                 shared.failed(&format!("an alert could not be sent, trying again: {error}"));
                 let wait = (FIRST_RETRY_MS << due.attempts.min(10)).min(LAST_RETRY_MS);
-                shared.store.defer_notification(due.id, now + wait, error.clone())?;
+                shared
+                    .store
+                    .defer_notification(due.id, now + wait, error.clone())?;
             }
         }
     }
@@ -205,9 +226,15 @@ fn slack_body(group: &[(Notification, Incident)], public_url: Option<&str>) -> V
         .iter()
         .take(LINES_MAX)
         .map(|(due, incident)| {
-            let title = serde_json::from_str::<Body>(&incident.body).map_or_else(|_| incident.service.clone(), |b| b.title);
+            let title = serde_json::from_str::<Body>(&incident.body)
+                .map_or_else(|_| incident.service.clone(), |b| b.title);
             let link = link(public_url, incident.id).map(|url| format!(" <{url}|open>"));
-            format!("*{}* {}{}", due.kind, slack_escape(&title), link.unwrap_or_default())
+            format!(
+                "*{}* {}{}",
+                due.kind,
+                slack_escape(&title),
+                link.unwrap_or_default()
+            )
         })
         .collect();
     if group.len() > LINES_MAX {
@@ -218,7 +245,9 @@ fn slack_body(group: &[(Notification, Incident)], public_url: Option<&str>) -> V
 
 /// Slack reads these three as markup; names come from workers.
 fn slack_escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 fn refresh(shared: &Shared, agent: &ureq::Agent) {
@@ -240,7 +269,11 @@ fn refresh(shared: &Shared, agent: &ureq::Agent) {
     let alerts: Vec<Value> = incidents
         .iter()
         .filter(|incident| incident.resolved_ms.is_none_or(|at| now - at < ALERT_LASTS_MS))
-        .filter(|incident| !silences.iter().any(|s| s.service == "*" || s.service == incident.service))
+        .filter(|incident| {
+            !silences
+                .iter()
+                .any(|s| s.service == "*" || s.service == incident.service)
+        })
         .filter_map(|incident| alertmanager_alert(incident, now, shared.options.public_url.as_deref()))
         .collect();
     if alerts.is_empty() {
@@ -251,7 +284,9 @@ fn refresh(shared: &Shared, agent: &ureq::Agent) {
         let url = format!("{}/api/v2/alerts", url.trim_end_matches('/'));
         match send_json(agent, &url, &body) {
             Ok(()) => note_told(shared, &incidents, now),
-            Err(error) => shared.failed(&format!("an Alertmanager could not be told, trying again: {error}")),
+            Err(error) => shared.failed(&format!(
+                "an Alertmanager could not be told, trying again: {error}"
+            )),
         }
     }
 }
@@ -270,10 +305,16 @@ fn note_told(shared: &Shared, incidents: &[Incident], now: i64) {
             text: "Alertmanager".into(),
         };
         // The state may have changed since it was read: it is written as it is now.
-        let put = shared.store.incident(incident.id).and_then(|present| match present {
-            Some(present) => shared.store.put_incident(present, Some(event), Vec::new()).map(drop),
-            None => Ok(()),
-        });
+        let put = shared
+            .store
+            .incident(incident.id)
+            .and_then(|present| match present {
+                Some(present) => shared
+                    .store
+                    .put_incident(present, Some(event), Vec::new())
+                    .map(drop),
+                None => Ok(()),
+            });
         if let Err(error) = put {
             shared.failed(&error);
         }

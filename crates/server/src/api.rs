@@ -64,7 +64,10 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
-        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        if matches!(
+            self.status,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             response
                 .headers_mut()
                 .insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
@@ -116,7 +119,12 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/stream", post(stream))
         .route("/reports", post(report))
         .route("/write", post(prometheus::remote_write))
-        .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "there is no such path; see /api/v1/openapi.json"));
+        .fallback(async || {
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                "there is no such path; see /api/v1/openapi.json",
+            )
+        });
     Router::new()
         .nest("/api/v1", api)
         .route("/metrics", get(metrics::metrics))
@@ -134,9 +142,12 @@ fn number(params: &HashMap<String, String>, name: &str) -> Result<Option<i64>, R
         return Ok(None);
     };
     let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
-    number
-        .map(|number| Some(number as i64))
-        .ok_or_else(|| Refusal::bad(format!("`{name}` is `{}`, expected a number", crate::fleet::bounded(text))))
+    number.map(|number| Some(number as i64)).ok_or_else(|| {
+        Refusal::bad(format!(
+            "`{name}` is `{}`, expected a number",
+            crate::fleet::bounded(text)
+        ))
+    })
 }
 
 fn most(params: &HashMap<String, String>) -> Result<usize, Refusal> {
@@ -173,7 +184,10 @@ async fn status(State(shared): Held) -> Answer {
 }
 
 async fn workers(State(shared): Held, Query(params): Params) -> Answer {
-    let (limit, offset) = (most(&params)?, number(&params, "offset")?.unwrap_or(0).max(0) as usize);
+    let (limit, offset) = (
+        most(&params)?,
+        number(&params, "offset")?.unwrap_or(0).max(0) as usize,
+    );
     let now = now_ms();
     let fleet = shared.fleet.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = |worker: &&crate::fleet::Worker| {
@@ -181,12 +195,20 @@ async fn workers(State(shared): Held, Query(params): Params) -> Answer {
         is("service", &worker.identity.service)
             && is("state", worker.state(now))
             && params.get("status").is_none_or(|wanted| {
-                worker.verdict.as_ref().is_some_and(|verdict| verdict.status.to_string() == *wanted)
+                worker
+                    .verdict
+                    .as_ref()
+                    .is_some_and(|verdict| verdict.status.to_string() == *wanted)
             })
     };
     // The latest first: rows only grow.
     let found: Vec<&crate::fleet::Worker> = fleet.workers.values().rev().filter(wanted).collect();
-    let shown: Vec<Value> = found.iter().skip(offset).take(limit).map(|worker| views::worker(worker, now)).collect();
+    let shown: Vec<Value> = found
+        .iter()
+        .skip(offset)
+        .take(limit)
+        .map(|worker| views::worker(worker, now))
+        .collect();
     Ok(Json(json!({ "workers": shown, "total": found.len() })))
 }
 
@@ -214,12 +236,15 @@ async fn worker(State(shared): Held, Path(id): Path<i64>) -> Answer {
 
 async fn worker_report(State(shared): Held, Path(id): Path<i64>) -> Result<Response, Refusal> {
     let row = blocking(&shared, move |shared| shared.store.worker_row(id)).await?;
-    let report = row.and_then(|row| row.report).ok_or_else(|| Refusal::missing("report of worker", id))?;
+    let report = row
+        .and_then(|row| row.report)
+        .ok_or_else(|| Refusal::missing("report of worker", id))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], report).into_response())
 }
 
 async fn series(held: Held, Query(params): Params) -> Answer {
-    let worker = number(&params, "worker")?.ok_or_else(|| Refusal::bad("`worker` is missing: the id of a worker"))?;
+    let worker =
+        number(&params, "worker")?.ok_or_else(|| Refusal::bad("`worker` is missing: the id of a worker"))?;
     worker_series(held, Path(worker), Query(params)).await
 }
 
@@ -231,24 +256,34 @@ async fn worker_series(State(shared): Held, Path(id): Path<i64>, Query(params): 
     let names = params.get("names").map_or("", String::as_str);
     let query = SeriesQuery {
         worker: id,
-        names: names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        names: names
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
         from_ms,
         to_ms,
         points_max: points.clamp(10, POINTS_MOST as i64) as usize,
     };
     let found = blocking(&shared, move |shared| shared.store.series(&query)).await?;
-    Ok(Json(json!({ "worker": id, "from": from_ms, "to": to_ms, "series": found })))
+    Ok(Json(
+        json!({ "worker": id, "from": from_ms, "to": to_ms, "series": found }),
+    ))
 }
 
 fn open_incidents(shared: &Shared) -> Vec<(String, i64)> {
     let open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-    open.iter().map(|open| (open.incident.service.clone(), open.incident.id)).collect()
+    open.iter()
+        .map(|open| (open.incident.service.clone(), open.incident.id))
+        .collect()
 }
 
 async fn services(State(shared): Held) -> Answer {
     let incidents = open_incidents(&shared);
     let fleet = shared.fleet.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Json(json!({ "services": views::services(&fleet, &incidents, now_ms()) })))
+    Ok(Json(
+        json!({ "services": views::services(&fleet, &incidents, now_ms()) }),
+    ))
 }
 
 async fn service(State(shared): Held, Path(name): Path<String>) -> Answer {
@@ -259,17 +294,34 @@ async fn service(State(shared): Held, Path(name): Path<String>) -> Answer {
     let mut found = services
         .into_iter()
         .find(|service| service["service"] == name.as_str())
-        .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("there is no service `{}`", crate::fleet::bounded(&name))))?;
-    let own = || fleet.workers.values().filter(|worker| worker.identity.service == name);
+        .ok_or_else(|| {
+            Refusal::new(
+                StatusCode::NOT_FOUND,
+                format!("there is no service `{}`", crate::fleet::bounded(&name)),
+            )
+        })?;
+    let own = || {
+        fleet
+            .workers
+            .values()
+            .filter(|worker| worker.identity.service == name)
+    };
     found["job_classes"] = views::job_classes(own()).into();
-    found["workers"] = own().rev().take(LIST_MOST).map(|worker| views::worker(worker, now)).collect();
+    found["workers"] = own()
+        .rev()
+        .take(LIST_MOST)
+        .map(|worker| views::worker(worker, now))
+        .collect();
     Ok(Json(found))
 }
 
 async fn job_classes(State(shared): Held, Query(params): Params) -> Answer {
     let fleet = shared.fleet.lock().unwrap_or_else(PoisonError::into_inner);
     let wanted = params.get("service");
-    let workers = fleet.workers.values().filter(|worker| wanted.is_none_or(|name| *name == worker.identity.service));
+    let workers = fleet
+        .workers
+        .values()
+        .filter(|worker| wanted.is_none_or(|name| *name == worker.identity.service));
     Ok(Json(json!({ "job_classes": views::job_classes(workers) })))
 }
 
@@ -304,7 +356,15 @@ async fn incident(State(shared): Held, Path(id): Path<i64>) -> Answer {
 }
 
 async fn acknowledge(held: Held, caller: Extension<Caller>, path: Path<i64>, body: Bytes) -> Answer {
-    change(held, caller, path, body, IncidentState::Acknowledged, "acknowledged").await
+    change(
+        held,
+        caller,
+        path,
+        body,
+        IncidentState::Acknowledged,
+        "acknowledged",
+    )
+    .await
 }
 
 async fn resolve(held: Held, caller: Extension<Caller>, path: Path<i64>, body: Bytes) -> Answer {
@@ -319,7 +379,10 @@ async fn change(
     state: IncidentState,
     kind: &'static str,
 ) -> Answer {
-    let note = options(&body)?["note"].as_str().map(crate::fleet::bounded).unwrap_or_default();
+    let note = options(&body)?["note"]
+        .as_str()
+        .map(crate::fleet::bounded)
+        .unwrap_or_default();
     let changed = blocking(&shared, move |shared| {
         let mut open = shared.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = open.iter_mut().find(|open| open.incident.id == id) else {
@@ -387,7 +450,10 @@ async fn silence(State(shared): Held, Extension(caller): Extension<Caller>, body
         until_ms: now + length.as_millis() as i64,
         made_ms: now,
         actor: caller.name,
-        reason: wanted["reason"].as_str().map(crate::fleet::bounded).unwrap_or_default(),
+        reason: wanted["reason"]
+            .as_str()
+            .map(crate::fleet::bounded)
+            .unwrap_or_default(),
     };
     let shown = views::silence(&silence);
     blocking(&shared, move |shared| shared.store.add_silence(silence)).await?;
@@ -396,7 +462,9 @@ async fn silence(State(shared): Held, Extension(caller): Extension<Caller>, body
 
 async fn silences(State(shared): Held) -> Answer {
     let found = blocking(&shared, |shared| shared.store.silences(now_ms())).await?;
-    Ok(Json(json!({ "silences": found.iter().map(views::silence).collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "silences": found.iter().map(views::silence).collect::<Vec<_>>() }),
+    ))
 }
 
 async fn baselines() -> Answer {
@@ -406,7 +474,9 @@ async fn baselines() -> Answer {
 async fn audit(State(shared): Held, Query(params): Params) -> Answer {
     let (after, limit) = (number(&params, "after")?.unwrap_or(0), most(&params)?);
     let found = blocking(&shared, move |shared| shared.store.audit_after(after, limit)).await?;
-    Ok(Json(json!({ "audit": found.iter().map(views::audit).collect::<Vec<_>>() })))
+    Ok(Json(
+        json!({ "audit": found.iter().map(views::audit).collect::<Vec<_>>() }),
+    ))
 }
 
 async fn audit_verify(State(shared): Held) -> Answer {
@@ -446,7 +516,9 @@ async fn events(State(shared): Held) -> Response {
 
 /// The body as it was before `Content-Encoding`.
 pub fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok());
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .and_then(|value| value.to_str().ok());
     match encoding {
         None | Some("identity") => Ok(body),
         Some("gzip") => {
@@ -466,14 +538,19 @@ pub fn unpacked(headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
         }
         Some(other) => Err(Refusal::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("the encoding `{}` is not known, send gzip or none", crate::fleet::bounded(other)),
+            format!(
+                "the encoding `{}` is not known, send gzip or none",
+                crate::fleet::bounded(other)
+            ),
         )),
     }
 }
 
 /// JSON only: what a form of another site can send has another type.
 fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     if kind.is_some_and(|kind| kind.starts_with("application/json")) {
         return Ok(());
     }
@@ -486,8 +563,12 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Refusal> {
 async fn stream(State(shared): Held, headers: HeaderMap, body: Bytes) -> Answer {
     expect_json(&headers)?;
     let body = unpacked(&headers, body)?;
-    let batch: StreamBatch = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::bad(format!("the body is no `{}`: {error}", plimsoll_wire::stream::SCHEMA)))?;
+    let batch: StreamBatch = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad(format!(
+            "the body is no `{}`: {error}",
+            plimsoll_wire::stream::SCHEMA
+        ))
+    })?;
     if batch.schema != plimsoll_wire::stream::SCHEMA {
         return Err(Refusal::bad(format!(
             "schema is `{}`, expected `{}`",
@@ -505,9 +586,10 @@ async fn stream(State(shared): Held, headers: HeaderMap, body: Bytes) -> Answer 
 async fn report(State(shared): Held, caller: Extension<Caller>, headers: HeaderMap, body: Bytes) -> Answer {
     expect_json(&headers)?;
     let body = unpacked(&headers, body)?;
-    let end: StreamEnd =
-        serde_json::from_slice(&body).map_err(|error| Refusal::bad(format!("the body is no report: {error}")))?;
-    let report = plimsoll_wire::report::read(&end.report.to_string()).map_err(|error| Refusal::bad(error.to_string()))?;
+    let end: StreamEnd = serde_json::from_slice(&body)
+        .map_err(|error| Refusal::bad(format!("the body is no report: {error}")))?;
+    let report = plimsoll_wire::report::read(&end.report.to_string())
+        .map_err(|error| Refusal::bad(error.to_string()))?;
     sources::end(&shared, &end.session, report).await?;
     let entry = AuditEntry {
         at_ms: now_ms(),

@@ -162,7 +162,10 @@ impl Worker {
 
     /// The least limit of its isolates.
     pub fn limit_bytes(&self) -> Option<u64> {
-        self.isolates.values().filter_map(|isolate| isolate.limit_bytes).min()
+        self.isolates
+            .values()
+            .filter_map(|isolate| isolate.limit_bytes)
+            .min()
     }
 
     /// `live`, `ended` or `lost`.
@@ -230,7 +233,12 @@ impl Worker {
             note_latest(&mut self.latest, &reading, !self.classes.is_empty() || first);
         }
         for (name, at, value) in isolate.points.iter().take(READINGS_MAX) {
-            points.add(self.began_ms, at + shift, &format!("{}{suffix}", bounded(name)), *value);
+            points.add(
+                self.began_ms,
+                at + shift,
+                &format!("{}{suffix}", bounded(name)),
+                *value,
+            );
         }
     }
 
@@ -379,7 +387,8 @@ impl Fleet {
 
     /// Lets go of those that have been silent for a day.
     pub fn forget(&mut self, now_ms: i64) {
-        self.workers.retain(|_, worker| now_ms - worker.seen_ms < FORGET_AFTER_MS);
+        self.workers
+            .retain(|_, worker| now_ms - worker.seen_ms < FORGET_AFTER_MS);
         let workers = &self.workers;
         self.rows.retain(|_, row| workers.contains_key(row));
     }
@@ -422,7 +431,10 @@ mod tests {
     fn a_batch_becomes_points_and_readings() {
         let mut worker = Worker::new(7, "k", StreamWorker::default(), Source::Run, 100_000);
         let points = worker.take(&batch(), 103_000);
-        let names: Vec<String> = points.iter().map(|p| format!("{}@{}", p.series, p.at_ms)).collect();
+        let names: Vec<String> = points
+            .iter()
+            .map(|p| format!("{}@{}", p.series, p.at_ms))
+            .collect();
         assert_eq!(
             names,
             [

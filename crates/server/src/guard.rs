@@ -84,7 +84,13 @@ async fn admit(shared: &Arc<Shared>, request: &Parts) -> Result<Caller, Refusal>
 
 /// Least role for a request; `None` for what anybody may see.
 fn needed_role(method: &Method, path: &str) -> Option<Role> {
-    let ingest = ["/api/v1/stream", "/api/v1/reports", "/api/v1/write", "/v1/metrics", "/v1/traces"];
+    let ingest = [
+        "/api/v1/stream",
+        "/api/v1/reports",
+        "/api/v1/write",
+        "/v1/metrics",
+        "/v1/traces",
+    ];
     if ingest.contains(&path) {
         return Some(Role::Agent);
     }
@@ -118,14 +124,23 @@ fn check_host(shared: &Shared, request: &Parts) -> Result<(), Refusal> {
     let name = host_name(host);
     let listen = shared.options.listen.ip();
     let ours = name == "localhost"
-        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == listen || !listen.is_loopback())
-        || shared.options.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+        || name
+            .parse::<IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || ip == listen || !listen.is_loopback())
+        || shared
+            .options
+            .hosts
+            .iter()
+            .any(|ours| ours.eq_ignore_ascii_case(name));
     if ours {
         return Ok(());
     }
     Err(Refusal::new(
         StatusCode::MISDIRECTED_REQUEST,
-        format!("the host `{}` is not ours; start with `--host NAME` if it should be", crate::fleet::bounded(name)),
+        format!(
+            "the host `{}` is not ours; start with `--host NAME` if it should be",
+            crate::fleet::bounded(name)
+        ),
     ))
 }
 
@@ -143,10 +158,19 @@ fn check_origin(headers: &HeaderMap) -> Result<(), Refusal> {
     let host = text(header::HOST).unwrap_or_default();
     let foreign_origin = text(header::ORIGIN)
         .is_some_and(|origin| origin.split_once("://").map(|(_, rest)| rest) != Some(host));
-    let foreign_fetch = headers.get("sec-fetch-site").and_then(|value| value.to_str().ok()) == Some("cross-site");
-    let navigation = headers.get("sec-fetch-mode").and_then(|value| value.to_str().ok()) == Some("navigate");
+    let foreign_fetch = headers
+        .get("sec-fetch-site")
+        .and_then(|value| value.to_str().ok())
+        == Some("cross-site");
+    let navigation = headers
+        .get("sec-fetch-mode")
+        .and_then(|value| value.to_str().ok())
+        == Some("navigate");
     if foreign_origin || (foreign_fetch && !navigation) {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "requests from other sites are refused"));
+        return Err(Refusal::new(
+            StatusCode::FORBIDDEN,
+            "requests from other sites are refused",
+        ));
     }
     Ok(())
 }
@@ -189,7 +213,11 @@ mod tests {
             (Method::GET, "/healthz", None),
             (Method::GET, "/metrics", Some(Role::Viewer)),
             (Method::GET, "/api/v1/incidents", Some(Role::Viewer)),
-            (Method::POST, "/api/v1/incidents/1/acknowledge", Some(Role::Operator)),
+            (
+                Method::POST,
+                "/api/v1/incidents/1/acknowledge",
+                Some(Role::Operator),
+            ),
             (Method::GET, "/api/v1/evidence/1", Some(Role::Operator)),
             (Method::POST, "/api/v1/stream", Some(Role::Agent)),
             (Method::POST, "/api/v1/streams", Some(Role::Operator)),

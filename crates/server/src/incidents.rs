@@ -125,7 +125,11 @@ fn cause(finding: &Finding) -> Cause {
 /// Lines move between releases, so a holder is known by its name and file.
 fn same(open: &Open, finding: &Finding, cause: &Cause) -> bool {
     let known = &open.body.cause;
-    let file = |source: &Option<String>| source.as_deref().map(|text| text.split(':').next().map(str::to_owned));
+    let file = |source: &Option<String>| {
+        source
+            .as_deref()
+            .map(|text| text.split(':').next().map(str::to_owned))
+    };
     open.incident.service == finding.service
         && open.body.env == finding.env
         && managed(known.channel) == managed(cause.channel)
@@ -173,7 +177,10 @@ pub fn leaking(open: &mut Vec<Open>, finding: &Finding) -> Option<(usize, Step)>
         Some(index) => Some((index, update(&mut open[index], finding, cause)?)),
         None => {
             open.push(opened(finding, cause));
-            let text = open.last().map(|open| open.body.title.clone()).unwrap_or_default();
+            let text = open
+                .last()
+                .map(|open| open.body.title.clone())
+                .unwrap_or_default();
             let step = Step {
                 event: Some(("opened", text)),
                 tell: true,
@@ -260,7 +267,10 @@ pub fn sound(open: &mut [Open], finding: &Finding) -> Vec<(usize, Step)> {
     for (index, known) in open.iter_mut().enumerate() {
         let body = &known.body;
         let another = finding.release.is_none()
-            || !body.workers.iter().any(|worker| worker.release == finding.release);
+            || !body
+                .workers
+                .iter()
+                .any(|worker| worker.release == finding.release);
         let answers = known.incident.service == finding.service
             && body.env == finding.env
             && finding.began_ms > body.leaking_ms
@@ -403,7 +413,10 @@ mod tests {
             Status::Leaking => leaking(open, finding).into_iter().collect(),
             _ => sound(open, finding),
         };
-        steps.iter().map(|(_, step)| step.event.as_ref().map_or("figures", |event| event.0)).collect()
+        steps
+            .iter()
+            .map(|(_, step)| step.event.as_ref().map_or("figures", |event| event.0))
+            .collect()
     }
 
     #[test]
@@ -413,7 +426,10 @@ mod tests {
         assert_eq!(kinds(&mut open, &leak(1, 1_000, None)), ["opened"]);
         assert!(kinds(&mut open, &leak(1, 2_000, None)).is_empty());
         assert_eq!(kinds(&mut open, &leak(2, 3_000, None)), ["joined"]);
-        assert_eq!(kinds(&mut open, &leak(1, 4_000, Some("deferredMails"))), ["refined"]);
+        assert_eq!(
+            kinds(&mut open, &leak(1, 4_000, Some("deferredMails"))),
+            ["refined"]
+        );
         assert!(kinds(&mut open, &leak(2, 5_000, Some("deferredMails"))).is_empty());
         assert_eq!(kinds(&mut open, &leak(2, 90_000, None)), ["figures"]);
         assert_eq!(kinds(&mut open, &leak(3, 90_001, Some("another"))), ["opened"]);
@@ -428,9 +444,18 @@ mod tests {
     fn only_a_later_worker_of_another_release_resolves() {
         let mut open = Vec::new();
         kinds(&mut open, &finding(1, 100_000, None, Status::Leaking));
-        assert!(kinds(&mut open, &finding(2, 200_000, None, Status::Stable)).is_empty(), "same release");
-        assert!(kinds(&mut open, &finding(11, 50_000, None, Status::Stable)).is_empty(), "before the leak");
-        assert_eq!(kinds(&mut open, &finding(12, 300_000, None, Status::Bounded)), ["resolved"]);
+        assert!(
+            kinds(&mut open, &finding(2, 200_000, None, Status::Stable)).is_empty(),
+            "same release"
+        );
+        assert!(
+            kinds(&mut open, &finding(11, 50_000, None, Status::Stable)).is_empty(),
+            "before the leak"
+        );
+        assert_eq!(
+            kinds(&mut open, &finding(12, 300_000, None, Status::Bounded)),
+            ["resolved"]
+        );
         assert_eq!(open[0].incident.state, IncidentState::Resolved);
     }
 

@@ -25,5 +25,9 @@ pub async fn page(uri: Uri) -> Response {
     } else {
         "no-cache"
     };
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], *content).into_response()
+    (
+        [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)],
+        *content,
+    )
+        .into_response()
 }

@@ -1,4 +1,6 @@
 //! x
-use axum::http::StatusCode;
 use crate::api::Refusal;
-pub async fn remote_write() -> Refusal { Refusal::new(StatusCode::NOT_IMPLEMENTED, "x") }
+use axum::http::StatusCode;
+pub async fn remote_write() -> Refusal {
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, "x")
+}

@@ -49,9 +49,15 @@ fn worker(row: &WorkerRow, identity: Identity) -> Worker {
     worker.seen_ms = row.last_seen_ms;
     worker.ended_ms = row.ended_ms;
     worker.dirty = false;
-    let verdict = row.verdict.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    let verdict = row
+        .verdict
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok());
     worker.verdict = verdict.map(Arc::new);
-    let report = row.report.as_deref().and_then(|text| plimsoll_wire::report::read(text).ok());
+    let report = row
+        .report
+        .as_deref()
+        .and_then(|text| plimsoll_wire::report::read(text).ok());
     if let Some(report) = &report {
         for class in &report.job_classes {
             let kept = worker.classes.entry(class.class.clone()).or_default();
@@ -87,7 +93,12 @@ fn rebuild(store: &Store, worker: &mut Worker, now_ms: i64) -> Result<(), StoreE
         .filter_map(|(_, points)| points.last())
         .map(|(_, count)| *count as u64)
         .sum();
-    let last = |name: &str| series.get(name).and_then(|points| points.last()).map(|(_, value)| *value);
+    let last = |name: &str| {
+        series
+            .get(name)
+            .and_then(|points| points.last())
+            .map(|(_, value)| *value)
+    };
     worker.latest.rss_bytes = last("rss_bytes").or(last("process_rss_bytes"));
     worker.latest.heap_used_bytes = last("heap_used_bytes");
     worker.latest.live_heap_bytes = last("live_heap_bytes").or(last("gc_live_bytes"));
@@ -111,9 +122,15 @@ fn readings(began_ms: i64, series: &BTreeMap<String, Vec<(i64, f64)>>) -> Vec<Re
     let mut samples: BTreeMap<i64, Sample> = BTreeMap::new();
     let mut counts: BTreeMap<i64, JobCounts> = BTreeMap::new();
     for (name, points) in series {
-        if let Some(class) = name.strip_prefix("jobs{class=\"").and_then(|rest| rest.strip_suffix("\"}")) {
+        if let Some(class) = name
+            .strip_prefix("jobs{class=\"")
+            .and_then(|rest| rest.strip_suffix("\"}"))
+        {
             for (at, count) in points {
-                counts.entry(*at).or_default().insert(class.to_owned(), *count as u64);
+                counts
+                    .entry(*at)
+                    .or_default()
+                    .insert(class.to_owned(), *count as u64);
             }
         }
         let slot: fn(&mut Sample) -> &mut Option<u64> = match name.as_str() {
@@ -149,5 +166,9 @@ fn readings(began_ms: i64, series: &BTreeMap<String, Vec<(i64, f64)>>) -> Vec<Re
 }
 
 fn counts_by(counts: &BTreeMap<i64, JobCounts>, at: i64) -> JobCounts {
-    counts.range(..=at).next_back().map(|(_, counts)| counts.clone()).unwrap_or_default()
+    counts
+        .range(..=at)
+        .next_back()
+        .map(|(_, counts)| counts.clone())
+        .unwrap_or_default()
 }

@@ -128,11 +128,13 @@ pub fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     runtime.spawn(listener.serve(api::router(Arc::clone(&shared)), Arc::clone(&shared)));
     let mut threads = vec![
         spawn("judge", &shared, judge_loop)?,
-        spawn("alerts", &shared, |shared| crate::alerts::run(shared))?,
+        spawn("alerts", &shared, crate::alerts::run)?,
     ];
     if !shared.options.scrapes.is_empty() {
         let handle = runtime.handle().clone();
-        threads.push(spawn("scrape", &shared, move |shared| scrape::run(shared, &handle))?);
+        threads.push(spawn("scrape", &shared, move |shared| {
+            scrape::run(shared, &handle)
+        })?);
     }
     Ok(Serving {
         address,
@@ -184,7 +186,10 @@ fn note(shared: &Shared) {
         fleet.forget(now);
         for worker in fleet.workers.values_mut().filter(|worker| worker.dirty) {
             worker.dirty = false;
-            let verdict = worker.verdict.as_deref().and_then(|verdict| serde_json::to_string(verdict).ok());
+            let verdict = worker
+                .verdict
+                .as_deref()
+                .and_then(|verdict| serde_json::to_string(verdict).ok());
             notes.push((worker.row, worker.seen_ms, verdict));
         }
     }

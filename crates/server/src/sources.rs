@@ -41,7 +41,11 @@ pub async fn take(shared: &Arc<Shared>, batch: StreamBatch, source: Source) -> R
     store(shared, points).await
 }
 
-async fn points_of(shared: &Arc<Shared>, mut batch: StreamBatch, source: Source) -> Result<Vec<Point>, RefusedError> {
+async fn points_of(
+    shared: &Arc<Shared>,
+    mut batch: StreamBatch,
+    source: Source,
+) -> Result<Vec<Point>, RefusedError> {
     let key = bounded(&batch.session);
     tidy(&mut batch);
     if let Some(points) = known(shared, &key, &batch) {
@@ -107,7 +111,12 @@ fn tidy(batch: &mut StreamBatch) {
     }
 }
 
-async fn row_of(shared: &Arc<Shared>, key: &str, batch: &StreamBatch, source: Source) -> Result<i64, RefusedError> {
+async fn row_of(
+    shared: &Arc<Shared>,
+    key: &str,
+    batch: &StreamBatch,
+    source: Source,
+) -> Result<i64, RefusedError> {
     let identity = serde_json::json!({
         "worker": batch.worker,
         "source": source.name(),
@@ -116,7 +125,9 @@ async fn row_of(shared: &Arc<Shared>, key: &str, batch: &StreamBatch, source: So
     let (key, service) = (key.to_owned(), batch.worker.service.clone());
     let shared = Arc::clone(shared);
     let row = tokio::task::spawn_blocking(move || {
-        shared.store.worker(&key, &service, &identity.to_string(), now_ms())
+        shared
+            .store
+            .worker(&key, &service, &identity.to_string(), now_ms())
     });
     Ok(row.await.map_err(|_| RefusedError::Closed)??)
 }
@@ -155,7 +166,10 @@ pub async fn end(shared: &Arc<Shared>, session: &str, report: Report) -> Result<
             began_ms: worker.began_ms,
             at_ms: now,
             jobs: report.window.jobs,
-            job_class: report.suspects.iter().find_map(|suspect| suspect.job_class.clone()),
+            job_class: report
+                .suspects
+                .iter()
+                .find_map(|suspect| suspect.job_class.clone()),
             verdict: Arc::new(report.verdict.clone()),
             suspects: report.suspects.clone(),
         }

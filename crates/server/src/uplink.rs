@@ -199,7 +199,10 @@ impl Sender {
                 Sent::Refused(why) => self.say(format!("the collector refused a batch: {why}")),
                 Sent::Away(why) => {
                     if !std::mem::replace(&mut self.down, true) {
-                        self.say(format!("the collector at `{}` cannot be reached ({why}); the watch goes on", self.url));
+                        self.say(format!(
+                            "the collector at `{}` cannot be reached ({why}); the watch goes on",
+                            self.url
+                        ));
                     }
                     let ending = *self.ending.lock().unwrap_or_else(PoisonError::into_inner);
                     if ending.is_some_and(|since| since.elapsed() > FAREWELL) {

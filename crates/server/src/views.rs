@@ -66,7 +66,10 @@ pub fn worker_detail(one: &Worker, now_ms: i64) -> Value {
 pub fn job_classes<'a>(workers: impl Iterator<Item = &'a Worker>) -> Vec<Value> {
     let mut classes: std::collections::BTreeMap<(String, String), Map<String, Value>> = Default::default();
     for worker in workers {
-        let names = worker.classes.keys().chain(worker.growth.iter().map(|growth| &growth.class));
+        let names = worker
+            .classes
+            .keys()
+            .chain(worker.growth.iter().map(|growth| &growth.class));
         let names: std::collections::BTreeSet<&String> = names.collect();
         for name in names {
             let key = (worker.identity.service.clone(), name.clone());
@@ -111,7 +114,11 @@ fn note_growth(class: &mut Map<String, Value>, worker: &Worker, name: &str) {
     let Some((status, growth)) = reported.or(live.map(|growth| (growth.status, growth.bytes_per_job))) else {
         return;
     };
-    let rank = |status: &str| ["inconclusive", "stable", "leaking"].iter().position(|s| *s == status);
+    let rank = |status: &str| {
+        ["inconclusive", "stable", "leaking"]
+            .iter()
+            .position(|s| *s == status)
+    };
     let name = match status {
         ClassStatus::Leaking => "leaking",
         ClassStatus::Stable => "stable",
@@ -136,12 +143,18 @@ pub fn services(fleet: &Fleet, incidents: &[(String, i64)], now_ms: i64) -> Vec<
             (!known.is_empty()).then(|| known.iter().sum::<f64>())
         };
         let mut statuses = json!({"leaking": 0, "bounded": 0, "stable": 0, "inconclusive": 0});
-        for status in workers.iter().filter_map(|worker| worker.verdict.as_ref()).map(|v| v.status) {
+        for status in workers
+            .iter()
+            .filter_map(|worker| worker.verdict.as_ref())
+            .map(|v| v.status)
+        {
             let name = status.to_string();
             statuses[&name] = json!(statuses[&name].as_u64().unwrap_or(0) + 1);
         }
-        let releases: std::collections::BTreeSet<&String> =
-            workers.iter().filter_map(|worker| worker.identity.release.as_ref()).collect();
+        let releases: std::collections::BTreeSet<&String> = workers
+            .iter()
+            .filter_map(|worker| worker.identity.release.as_ref())
+            .collect();
         json!({
             "service": name,
             "workers": workers.len(),
@@ -197,9 +210,7 @@ pub fn incident(incident: &Incident) -> Value {
 
 /// What happened to an incident.
 pub fn timeline(events: &[IncidentEvent]) -> Value {
-    let view = |event: &IncidentEvent| {
-        json!({ "at": rfc3339(event.at_ms), "kind": event.kind, "actor": event.actor, "text": event.text })
-    };
+    let view = |event: &IncidentEvent| json!({ "at": rfc3339(event.at_ms), "kind": event.kind, "actor": event.actor, "text": event.text });
     events.iter().map(view).collect()
 }
 

@@ -135,18 +135,21 @@ impl Desk {
             source,
         })?;
         let hash = hash(&secret);
-        self.change(AuditEntry {
-            at_ms: now_ms,
-            actor: "local".into(),
-            action: "token.add".into(),
-            object: name.into(),
-            detail: role.name().into(),
-        }, |connection| {
-            connection.execute(
-                "INSERT INTO token (name, role, hash, made_ms) VALUES (?1, ?2, ?3, ?4)",
-                params![name, role.name(), hash, now_ms],
-            )
-        })?;
+        self.change(
+            &AuditEntry {
+                at_ms: now_ms,
+                actor: "local".into(),
+                action: "token.add".into(),
+                object: name.into(),
+                detail: role.name().into(),
+            },
+            |connection| {
+                connection.execute(
+                    "INSERT INTO token (name, role, hash, made_ms) VALUES (?1, ?2, ?3, ?4)",
+                    params![name, role.name(), hash, now_ms],
+                )
+            },
+        )?;
         Ok(secret)
     }
 
@@ -162,7 +165,7 @@ impl Desk {
             object: name.into(),
             detail: String::new(),
         };
-        let rows = self.change(entry, |connection| {
+        let rows = self.change(&entry, |connection| {
             connection.execute("DELETE FROM token WHERE name = ?1", [name])
         })?;
         Ok(rows > 0)
@@ -170,14 +173,14 @@ impl Desk {
 
     fn change(
         &mut self,
-        entry: AuditEntry,
+        entry: &AuditEntry,
         work: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
     ) -> Result<usize, StoreError> {
         let transaction = self
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let rows = work(&transaction)?;
-        audit::append(&transaction, &entry)?;
+        audit::append(&transaction, entry)?;
         transaction.commit()?;
         Ok(rows)
     }

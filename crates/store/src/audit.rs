@@ -57,9 +57,11 @@ fn hash_of(before: &[u8], seq: i64, entry: &AuditEntry) -> Vec<u8> {
 /// Appends inside the caller's transaction.
 pub fn append(connection: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
     let last = connection
-        .query_row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-        })
+        .query_row(
+            "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
+            [],
+            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
+        )
         .optional()?;
     let (seq, before) = last.unwrap_or_default();
     let seq = seq + 1;

@@ -90,13 +90,20 @@ mod tests {
         for at in 0..100_i64 {
             builder.push(at % 3, at * 1000, at as f64 * 1.5);
         }
-        assert_eq!((builder.count(), builder.start_ms, builder.end_ms), (100, 0, 99_000));
+        assert_eq!(
+            (builder.count(), builder.start_ms, builder.end_ms),
+            (100, 0, 99_000)
+        );
         let bytes = builder.encode();
         let mut read = 0;
-        read_chunk(&bytes, |id| id == 1, |id, at, value| {
-            assert_eq!((id, value), (1, at as f64 / 1000.0 * 1.5));
-            read += 1;
-        })
+        read_chunk(
+            &bytes,
+            |id| id == 1,
+            |id, at, value| {
+                assert_eq!((id, value), (1, at as f64 / 1000.0 * 1.5));
+                read += 1;
+            },
+        )
         .expect("whole");
         assert_eq!(read, 33);
         for length in 0..bytes.len() {

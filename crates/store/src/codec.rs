@@ -132,7 +132,10 @@ mod tests {
             encoder.push(*at, *value);
         }
         let mut read = Vec::new();
-        decode_series(encoder.bytes(), encoder.count(), |at, value| read.push((at, value))).expect("whole");
+        decode_series(encoder.bytes(), encoder.count(), |at, value| {
+            read.push((at, value))
+        })
+        .expect("whole");
         assert_eq!(read, points);
     }
 

@@ -61,8 +61,14 @@ impl Store {
                 expired: expire_step(connection, now_ms - limits.coarse_ms)?,
                 over_quota: quota_step(connection, limits.max_bytes)?,
             };
-            connection.execute("DELETE FROM notification WHERE sent_ms < ?1", [now_ms - limits.raw_ms])?;
-            connection.execute("DELETE FROM silence WHERE until_ms < ?1", [now_ms - limits.coarse_ms])?;
+            connection.execute(
+                "DELETE FROM notification WHERE sent_ms < ?1",
+                [now_ms - limits.raw_ms],
+            )?;
+            connection.execute(
+                "DELETE FROM silence WHERE until_ms < ?1",
+                [now_ms - limits.coarse_ms],
+            )?;
             Ok(swept)
         })
     }
@@ -71,7 +77,7 @@ impl Store {
 /// An hour of one worker becomes one chunk with a point in five minutes: the last value under the
 /// series' own name, the least and the greatest beside it.
 fn thin_step(connection: &Connection, shared: &Shared, before_ms: i64) -> Result<u64, StoreError> {
-    let mut groups: BTreeMap<(i64, i64), Vec<(i64, Vec<u8>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(i64, i64), Vec<Stored>> = BTreeMap::new();
     {
         // Whole hours only, so that no hour is thinned in two parts.
         let hour = before_ms.div_euclid(HOUR_MS) * HOUR_MS;
@@ -101,33 +107,37 @@ fn thin_step(connection: &Connection, shared: &Shared, before_ms: i64) -> Result
                 coarse.encode()
             ])?;
         for (id, _) in &chunks {
-            connection.prepare_cached("DELETE FROM chunk WHERE id = ?1")?.execute([id])?;
+            connection
+                .prepare_cached("DELETE FROM chunk WHERE id = ?1")?
+                .execute([id])?;
             thinned += 1;
         }
     }
     Ok(thinned)
 }
 
+/// Row and content of a chunk.
+type Stored = (i64, Vec<u8>);
 /// A stretch of one series: last instant and value, least, greatest.
 type Stretch = (i64, f64, f64, f64);
 
-fn coarse(
-    connection: &Connection,
-    shared: &Shared,
-    chunks: &[(i64, Vec<u8>)],
-) -> Result<ChunkBuilder, StoreError> {
+fn coarse(connection: &Connection, shared: &Shared, chunks: &[Stored]) -> Result<ChunkBuilder, StoreError> {
     let mut stretches: BTreeMap<(i64, i64), Stretch> = BTreeMap::new();
     for (id, data) in chunks {
-        read_chunk(data, |_| true, |series, at, value| {
-            let stretch = stretches
-                .entry((series, at.div_euclid(COARSE_STEP_MS)))
-                .or_insert((at, value, value, value));
-            if at >= stretch.0 {
-                (stretch.0, stretch.1) = (at, value);
-            }
-            stretch.2 = stretch.2.min(value);
-            stretch.3 = stretch.3.max(value);
-        })
+        read_chunk(
+            data,
+            |_| true,
+            |series, at, value| {
+                let stretch = stretches
+                    .entry((series, at.div_euclid(COARSE_STEP_MS)))
+                    .or_insert((at, value, value, value));
+                if at >= stretch.0 {
+                    (stretch.0, stretch.1) = (at, value);
+                }
+                stretch.2 = stretch.2.min(value);
+                stretch.3 = stretch.3.max(value);
+            },
+        )
         .ok_or_else(|| StoreError::Damaged {
             what: "chunk",
             reason: format!("chunk {id} is cut off"),
@@ -140,7 +150,9 @@ fn coarse(
         if least < greatest {
             let (low, high) = match beside.get(&series) {
                 Some(pair) => *pair,
-                None => *beside.entry(series).or_insert(beside_of(connection, shared, series)?),
+                None => *beside
+                    .entry(series)
+                    .or_insert(beside_of(connection, shared, series)?),
             };
             builder.push(low, at, least);
             builder.push(high, at, greatest);

@@ -151,7 +151,9 @@ mod tests {
     #[test]
     fn a_newer_schema_is_refused() {
         let mut connection = Connection::open_in_memory().expect("memory");
-        connection.pragma_update(None, "user_version", 99).expect("version");
+        connection
+            .pragma_update(None, "user_version", 99)
+            .expect("version");
         assert!(matches!(
             migrate(&mut connection),
             Err(StoreError::TooNew { found: 99, .. })

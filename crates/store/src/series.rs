@@ -75,7 +75,7 @@ impl Store {
             Ok(())
         })?;
         let tidy = |(id, mut points): (i64, Points)| {
-            points.sort_by(|a, b| a.0.cmp(&b.0));
+            points.sort_by_key(|(at, _)| *at);
             points.dedup_by_key(|(at, _)| *at);
             Some((names.get(&id)?.clone(), thin(points, query.points_max)))
         };

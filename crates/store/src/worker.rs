@@ -27,8 +27,7 @@ pub struct WorkerRow {
     pub report: Option<String>,
 }
 
-const COLUMNS: &str =
-    "id, key, service, first_seen_ms, last_seen_ms, ended_ms, identity, verdict, report";
+const COLUMNS: &str = "id, key, service, first_seen_ms, last_seen_ms, ended_ms, identity, verdict, report";
 
 fn worker_row(row: &Row<'_>) -> rusqlite::Result<WorkerRow> {
     Ok(WorkerRow {

@@ -21,7 +21,11 @@ fn all(store: &Store, worker: i64) -> Vec<(i64, f64)> {
         to_ms: i64::MAX,
         points_max: usize::MAX,
     };
-    store.series(&query).expect("reads").remove("rss_bytes").unwrap_or_default()
+    store
+        .series(&query)
+        .expect("reads")
+        .remove("rss_bytes")
+        .unwrap_or_default()
 }
 
 /// Takes the files as a crash would leave them after any of these steps.
@@ -93,7 +97,10 @@ fn old_points_are_thinned_and_keep_their_peaks() {
         to_ms: i64::MAX,
         points_max: 100,
     };
-    assert_eq!(store.series(&query).expect("reads")["rss_bytes:min"][1].1, 900_000.0);
+    assert_eq!(
+        store.series(&query).expect("reads")["rss_bytes:min"][1].1,
+        900_000.0
+    );
     let none = Limits {
         max_bytes: 0,
         ..Limits::default()
@@ -122,8 +129,13 @@ fn a_changed_audit_entry_is_found() {
         .execute("UPDATE audit SET actor = 'nobody' WHERE seq = 3", [])
         .expect("forges");
     let desk = plimsoll_store::Desk::open(folder.path()).expect("opens");
-    assert_eq!(desk.verify_audit().expect("reads").1.map(|fault| fault.seq), Some(3));
-    forge.execute("DELETE FROM audit WHERE seq = 2", []).expect("forges");
+    assert_eq!(
+        desk.verify_audit().expect("reads").1.map(|fault| fault.seq),
+        Some(3)
+    );
+    forge
+        .execute("DELETE FROM audit WHERE seq = 2", [])
+        .expect("forges");
     let (_, fault) = desk.verify_audit().expect("reads");
     assert!(fault.is_some_and(|fault| fault.reason.contains("2 is missing")));
 }

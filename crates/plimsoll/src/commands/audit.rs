@@ -135,7 +135,9 @@ fn list(desk: &Desk, mut after: i64, json: bool, out: &mut impl Write) -> anyhow
         let rows = desk.audit_after(after, PAGE)?;
         for row in &rows {
             let entry = &row.entry;
-            let at = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(entry.at_ms.max(0) as u64));
+            let at = humantime::format_rfc3339_millis(
+                UNIX_EPOCH + Duration::from_millis(entry.at_ms.max(0) as u64),
+            );
             if json {
                 let line = serde_json::json!({
                     "seq": row.seq, "at": at.to_string(), "actor": entry.actor, "action": entry.action,
@@ -145,7 +147,11 @@ fn list(desk: &Desk, mut after: i64, json: bool, out: &mut impl Write) -> anyhow
             } else {
                 // Names come from elsewhere; quoting shows what a terminal could take for an instruction.
                 let detail = format!("{:?}", entry.detail);
-                writeln!(out, "{:>6}  {at}  {:?}  {}  {:?}  {detail}", row.seq, entry.actor, entry.action, entry.object)?;
+                writeln!(
+                    out,
+                    "{:>6}  {at}  {:?}  {}  {:?}  {detail}",
+                    row.seq, entry.actor, entry.action, entry.object
+                )?;
             }
         }
         let Some(last) = rows.last() else { return Ok(()) };

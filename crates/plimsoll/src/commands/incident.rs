@@ -74,7 +74,9 @@ pub struct Api {
 impl Api {
     /// The collector that the argument or the environment names, else the one on this machine.
     pub fn new(server: Option<&str>) -> Self {
-        let variable = std::env::var("PLIMSOLL_SERVER").ok().filter(|url| !url.is_empty());
+        let variable = std::env::var("PLIMSOLL_SERVER")
+            .ok()
+            .filter(|url| !url.is_empty());
         let base = server.map(str::to_owned).or(variable);
         let base = base.unwrap_or_else(|| "http://127.0.0.1:9464".into());
         Api {
@@ -112,9 +114,15 @@ impl Api {
 
     fn answer(&self, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> anyhow::Result<Value> {
         let mut answer = answer.with_context(|| {
-            format!("cannot reach the collector at `{}`; is `plimsoll serve` running there?", self.base)
+            format!(
+                "cannot reach the collector at `{}`; is `plimsoll serve` running there?",
+                self.base
+            )
         })?;
-        let text = answer.body_mut().read_to_string().context("the collector's answer cannot be read")?;
+        let text = answer
+            .body_mut()
+            .read_to_string()
+            .context("the collector's answer cannot be read")?;
         let value: Value = serde_json::from_str(&text)
             .with_context(|| format!("`{}` answered no JSON: is it a plimsoll collector?", self.base))?;
         let error = value["error"].as_str().unwrap_or("no reason given");
@@ -133,16 +141,18 @@ pub fn run(args: &IncidentArgs) -> anyhow::Result<ExitCode> {
     let value = match &args.action {
         IncidentAction::List { state } => api.get(&format!("/api/v1/incidents?state={}", plain(state)?))?,
         IncidentAction::Show { id } => api.get(&format!("/api/v1/incidents/{id}"))?,
-        IncidentAction::Ack { id, note } => {
-            api.post(&format!("/api/v1/incidents/{id}/acknowledge"), &json!({ "note": note }))?
-        }
+        IncidentAction::Ack { id, note } => api.post(
+            &format!("/api/v1/incidents/{id}/acknowledge"),
+            &json!({ "note": note }),
+        )?,
         IncidentAction::Silence { id, duration, reason } => api.post(
             &format!("/api/v1/incidents/{id}/silence"),
             &json!({ "for": duration, "reason": reason }),
         )?,
-        IncidentAction::Resolve { id, note } => {
-            api.post(&format!("/api/v1/incidents/{id}/resolve"), &json!({ "note": note }))?
-        }
+        IncidentAction::Resolve { id, note } => api.post(
+            &format!("/api/v1/incidents/{id}/resolve"),
+            &json!({ "note": note }),
+        )?,
     };
     let mut out = io::stdout().lock();
     if args.json {
@@ -174,11 +184,16 @@ fn plain(word: &str) -> anyhow::Result<&str> {
 /// A string without what a terminal could take for an instruction.
 pub fn text(value: &Value) -> String {
     let text = value.as_str().unwrap_or("–");
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn print_list(out: &mut impl Write, value: &Value) -> io::Result<()> {
-    let incidents = value["incidents"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let incidents = value["incidents"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if incidents.is_empty() {
         return writeln!(out, "no incidents");
     }
@@ -198,18 +213,41 @@ fn print_list(out: &mut impl Write, value: &Value) -> io::Result<()> {
 
 fn print_one(out: &mut impl Write, value: &Value) -> io::Result<()> {
     writeln!(out, "{}  {}", text(&value["state"]), text(&value["title"]))?;
-    writeln!(out, "opened {}, severity {}", text(&value["opened_at"]), text(&value["severity"]))?;
+    writeln!(
+        out,
+        "opened {}, severity {}",
+        text(&value["opened_at"]),
+        text(&value["severity"])
+    )?;
     for worker in value["workers"].as_array().into_iter().flatten() {
-        writeln!(out, "  worker {}  {}  release {}", worker["id"], text(&worker["name"]), text(&worker["release"]))?;
+        writeln!(
+            out,
+            "  worker {}  {}  release {}",
+            worker["id"],
+            text(&worker["name"]),
+            text(&worker["release"])
+        )?;
     }
     for reason in value["verdict"]["reasons"].as_array().into_iter().flatten() {
         writeln!(out, "  · {}", text(reason))?;
     }
     for suspect in value["suspects"].as_array().into_iter().flatten() {
-        writeln!(out, "  suspect {}: {}", suspect["rank"], text(&suspect["explanation"]))?;
+        writeln!(
+            out,
+            "  suspect {}: {}",
+            suspect["rank"],
+            text(&suspect["explanation"])
+        )?;
     }
     for event in value["timeline"].as_array().into_iter().flatten() {
-        writeln!(out, "  {}  {:<12}  {}  {}", text(&event["at"]), text(&event["kind"]), text(&event["actor"]), text(&event["text"]))?;
+        writeln!(
+            out,
+            "  {}  {:<12}  {}  {}",
+            text(&event["at"]),
+            text(&event["kind"]),
+            text(&event["actor"]),
+            text(&event["text"])
+        )?;
     }
     Ok(())
 }

@@ -98,8 +98,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     let options = options(args);
     let data = options.data.clone();
     let tls = options.tls.is_some();
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .context("cannot catch signals")?;
+    let mut signals =
+        signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
     let serving = match plimsoll_server::serve(options) {
         Ok(serving) => serving,
         Err(error) => {
@@ -111,7 +111,11 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let scheme = if tls { "https" } else { "http" };
-    eprintln!("plimsoll: serving {scheme}://{} from `{}`", serving.address, data.display());
+    eprintln!(
+        "plimsoll: serving {scheme}://{} from `{}`",
+        serving.address,
+        data.display()
+    );
     signals.forever().next();
     eprintln!("plimsoll: ending");
     std::thread::spawn(move || {
@@ -124,7 +128,12 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn options(args: &ServeArgs) -> ServeOptions {
-    let mut receivers: Vec<Receiver> = args.alertmanager.iter().cloned().map(Receiver::Alertmanager).collect();
+    let mut receivers: Vec<Receiver> = args
+        .alertmanager
+        .iter()
+        .cloned()
+        .map(Receiver::Alertmanager)
+        .collect();
     receivers.extend(args.webhook.iter().cloned().map(Receiver::Webhook));
     let hidden = std::env::var("PLIMSOLL_SLACK").ok().filter(|url| !url.is_empty());
     receivers.extend(args.slack.iter().cloned().chain(hidden).map(Receiver::Slack));

@@ -1,0 +1,3 @@
+//! CPython: heap pictures.
+
+pub mod picture;
