@@ -109,6 +109,8 @@ class Agent {
     this.siblings.start(this.guarded(() => this.pollSiblings()));
     this.timer = setInterval(this.guarded(() => this.tick()), TICK_MS);
     this.timer.unref();
+    // Before the first capture: what is ours and made later would look like growth.
+    this.sampler.eventLoopDelay();
     this.floors.lastAt = -Infinity;
     this.startedAt = now();
     this.ownBytes = Math.max(0, v8.getHeapStatistics().used_heap_size - this.heapAtStart);
@@ -168,14 +170,14 @@ class Agent {
 
   pollSiblings() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.siblings.poll();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   tick() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.ticks += 1;
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
@@ -183,7 +185,7 @@ class Agent {
     this.memory.planWindow();
     this.lookForQuiet();
     this.channel.flush();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   lookForQuiet() {
