@@ -7,3 +7,4 @@ pub mod heap;
 pub mod incident;
 pub mod run;
 pub mod serve;
+pub mod verify;
