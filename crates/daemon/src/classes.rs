@@ -22,6 +22,9 @@ pub(crate) fn named_by_objects(mut classes: Vec<JobClass>, study: &Study) -> Vec
         if own.is_empty() {
             // An interval that holds all growth beside the class that was found would only mislead.
             class.bytes_per_job = class.bytes_per_job.filter(|bytes| bytes.low > 0.0);
+            if below_the_floors(study) {
+                class.status = ClassStatus::Inconclusive;
+            }
             continue;
         }
         class.status = ClassStatus::Leaking;
@@ -49,6 +52,18 @@ fn gained_per_job(own: &[&Suspect], all_jobs: f64, class_jobs: f64) -> Option<Es
     })
 }
 
+/// What is left over beside a leak must be less than this share of it to clear the other classes.
+const CLEARED_SHARE: f64 = 0.5;
+
+/// Whether the objects settled a leak smaller than what the floors could resolve, so that the floors' word on
+/// classes says nothing.
+fn below_the_floors(study: &Study) -> bool {
+    let found = study.verdict.bytes_per_job.map(|bytes| bytes.estimate);
+    found
+        .zip(study.verdict.minimum_effect_bytes_per_job)
+        .is_some_and(|(found, least)| found < least)
+}
+
 /// Classes that the evidence clears: what grows is traced to others, or nothing grows that matters. A class
 /// whose growth, over all jobs, would stay below the minimum effect is `stable`.
 pub(crate) fn cleared(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass> {
@@ -56,6 +71,8 @@ pub(crate) fn cleared(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass
         return classes;
     };
     let sound = matches!(study.verdict.status, Status::Stable | Status::Bounded);
+    let found = study.verdict.bytes_per_job.filter(|_| !sound);
+    let least = found.map_or(least, |bytes| least.min(CLEARED_SHARE * bytes.estimate));
     let traced = classes.iter().any(|class| class.status == ClassStatus::Leaking);
     if !sound && !(traced && study.verdict.status == Status::Leaking) {
         return classes;
