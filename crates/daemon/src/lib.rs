@@ -10,12 +10,14 @@ mod compose;
 mod error;
 mod event;
 mod folder;
+mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
 mod options;
 mod outcome;
 mod outside;
+mod picture;
 mod readings;
 mod sources;
 mod study;
@@ -39,6 +41,7 @@ pub use watch::{Record, StopCause};
 
 use event::Event;
 use folder::Folder;
+use picture::Pictures;
 use watch::{Target, Watch};
 
 /// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
@@ -103,7 +106,8 @@ fn conclude(
     ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut record = Watch::new(options, target, view).run(&ears.events)?;
+    let pictures = Pictures::new(ears.sender.clone(), folder.evidence());
+    let mut record = Watch::new(options, target, pictures, view).run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
     let farewells = record
         .isolates

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use plimsoll_model::Exit;
 use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
+use plimsoll_runtimes::python;
 use plimsoll_sample::{Identity, Roots};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
@@ -47,10 +48,18 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
     if options.agent {
         let files = AgentFiles::write(&folder.agents())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
-        let present = std::env::var("NODE_OPTIONS").ok();
+        let python = python::AgentFiles::write(&folder.agents())?;
+        let present = |name: &str| inherited(options, name);
         process
             .env(CONFIG_VARIABLE, config)
-            .env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+            .env(
+                "NODE_OPTIONS",
+                node_options(&files.entry(), present("NODE_OPTIONS").as_deref()),
+            )
+            .env(
+                "PYTHONPATH",
+                python::python_path(python.folder(), present("PYTHONPATH").as_deref()),
+            );
     }
     if options.output == WorkerOutput::Stderr {
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
@@ -78,6 +87,14 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
             source,
         },
     })
+}
+
+/// What the worker would have found in its environment.
+fn inherited(options: &Options, name: &str) -> Option<String> {
+    let given = options.environment.iter().rev().find(|(known, _)| known == name);
+    given
+        .map(|(_, value)| value.clone())
+        .or_else(|| std::env::var(name).ok())
 }
 
 /// Puts the agent into a Node process that already runs; tells its command line.

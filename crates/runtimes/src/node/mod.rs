@@ -7,5 +7,6 @@ mod inject;
 mod recognise;
 
 pub use attach::{AttachError, Attached, Holder, attach};
-pub use inject::{AgentFiles, InjectError, node_options};
+pub use crate::files::InjectError;
+pub use inject::{AgentFiles, node_options};
 pub use recognise::{Role, recognise};
