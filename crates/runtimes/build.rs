@@ -1,4 +1,4 @@
-//! Embeds the agents: every source file of theirs, as it lies in `agents`.
+//! Embeds the agents (every source file of theirs, as it lies in `agents`), and builds the allocation sampler.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -24,6 +24,7 @@ const AGENTS: &[Agent] = &[
 ];
 
 fn main() {
+    build_sampler();
     let agents = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../agents");
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
     for agent in AGENTS {
@@ -38,10 +39,7 @@ fn main() {
             "/// The agent's files: path below its folder, and text.\nstatic FILES: &[(&str, &str)] = &[\n",
         );
         for name in names {
-            let path = root
-                .join(&name)
-                .canonicalize()
-                .expect("every listed file exists");
+            let path = root.join(&name).canonicalize().expect("every listed file exists");
             code.push_str(&format!("    ({name:?}, include_str!({path:?})),\n"));
         }
         code.push_str("];\n");
@@ -59,4 +57,44 @@ fn gather(root: &Path, part: &Path, ending: &str, names: &mut Vec<String>) {
     } else if path.extension().is_some_and(|extension| extension == ending) {
         names.push(part.to_str().expect("plain names").to_owned());
     }
+}
+
+/// One shared object from the C files of `agents/native`, by the compiler that Rust links with.
+fn build_sampler() {
+    let source =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("../../agents/native/src");
+    let out = Path::new(&env::var("OUT_DIR").expect("set by cargo")).join("libplimsoll_alloc.so");
+    println!("cargo::rerun-if-changed={}", source.display());
+    println!("cargo::rerun-if-env-changed=CC");
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut command = std::process::Command::new(&compiler);
+    command
+        .args([
+            "-std=gnu11",
+            "-O2",
+            "-g0",
+            "-Wall",
+            "-Wextra",
+            "-Wno-cast-function-type",
+            "-fPIC",
+            "-shared",
+        ])
+        // The thread's state is reached without a call, which could allocate.
+        .args([
+            "-ftls-model=initial-exec",
+            "-fvisibility=hidden",
+            "-fno-builtin",
+            "-Wl,-z,now",
+        ])
+        .arg("-o")
+        .arg(&out);
+    for name in ["interpose.c", "sample.c", "table.c", "stack.c", "python.c"] {
+        command.arg(source.join(name));
+    }
+    command.args(["-Wl,--as-needed", "-ldl"]);
+    let status = command.status();
+    assert!(
+        status.as_ref().is_ok_and(std::process::ExitStatus::success),
+        "the C compiler `{compiler}` could not build agents/native ({status:?}); CC names another one"
+    );
 }

@@ -4,10 +4,15 @@
 //! of figures alone cannot settle (a leak, or a structure that fills up).
 
 mod class;
+mod native;
 mod settle;
 mod stack;
 mod suspect;
 
 pub use class::ClassGrowth;
+pub use native::{
+    NativeObject, NativeSite, NativeStack, NativeView, Survivor, Unit, native_sites, native_suspects,
+    settle_native,
+};
 pub use settle::settle;
 pub use suspect::{Input, attribute};

@@ -52,7 +52,7 @@ pub fn compose(
     let series = series(record, isolate);
     let flame = isolate
         .and_then(|isolate| isolate.profile.as_ref())
-        .map_or_else(Vec::new, |p| stacks(&p.stacks));
+        .map_or_else(|| record.allocations.flame(), |p| stacks(&p.stacks));
     Outcome::new(
         report,
         series,
@@ -93,8 +93,29 @@ fn worker(command: &[String], options: &Options, record: &Record, isolate: Optio
 /// The script rather than its interpreter: `node dist/worker.js` is `worker`.
 fn service_name(command: &[String]) -> String {
     let wrappers = [
-        "node", "npx", "npm", "tsx", "run", "yarn", "pnpm", "exec", "ts-node", "sh", "bash", "-c", "python",
-        "python2", "python3", "celery", "rq", "arq", "dramatiq", "huey_consumer", "poetry", "pipenv", "uv",
+        "node",
+        "npx",
+        "npm",
+        "tsx",
+        "run",
+        "yarn",
+        "pnpm",
+        "exec",
+        "ts-node",
+        "sh",
+        "bash",
+        "-c",
+        "python",
+        "python2",
+        "python3",
+        "celery",
+        "rq",
+        "arq",
+        "dramatiq",
+        "huey_consumer",
+        "poetry",
+        "pipenv",
+        "uv",
     ];
     let stem = |word: &String| {
         let path = std::path::Path::new(word);
@@ -377,6 +398,7 @@ fn cost(record: &Record) -> Cost {
         .isolates
         .values()
         .filter_map(|isolate| last(isolate)?.agent_cpu_seconds)
+        .chain(record.allocations.sampler_seconds())
         .collect();
     let worker_cpu = record.outside.cpu_seconds().filter(|seconds| *seconds > 0.0);
     let agent_bytes: Vec<u64> = record
@@ -394,13 +416,19 @@ fn cost(record: &Record) -> Cost {
             .isolates
             .values()
             .fold(0.0, |sum, isolate| sum + isolate.pauses_seconds),
-        dropped_records: record.isolates.values().map(Isolate::dropped_records).sum(),
+        dropped_records: record
+            .isolates
+            .values()
+            .map(Isolate::dropped_records)
+            .sum::<u64>()
+            + record.allocations.dropped(),
     }
 }
 
 fn notes(record: &Record, study: &[String]) -> Vec<String> {
     let mut notes = study.to_vec();
     notes.extend(record.outside.notes());
+    notes.extend(record.allocations.notes());
     for isolate in record.isolates.values() {
         notes.extend(
             isolate

@@ -15,6 +15,8 @@ pub struct Folder {
     out: PathBuf,
     /// The socket, away from the evidence: socket paths are short by law (108 bytes).
     private: PathBuf,
+    /// Where allocation tables are written, if there is such a place.
+    tables: Option<PathBuf>,
 }
 
 impl Folder {
@@ -33,7 +35,8 @@ impl Folder {
         private_dir(&evidence).map_err(failed(&evidence))?;
         fs::set_permissions(&evidence, fs::Permissions::from_mode(0o700)).map_err(failed(&evidence))?;
         let private = new_private_dir().map_err(failed(&runtime_base()))?;
-        Ok(Folder { out, private })
+        let tables = new_tables_dir(&private);
+        Ok(Folder { out, private, tables })
     }
 
     /// The folder itself.
@@ -54,6 +57,11 @@ impl Folder {
     /// Path of the agents' socket.
     pub fn socket(&self) -> PathBuf {
         self.private.join("agent.sock")
+    }
+
+    /// Folder of the allocation sampler's tables.
+    pub fn tables(&self) -> Option<&Path> {
+        self.tables.as_deref()
     }
 
     /// Opens the agents' socket, for this user alone.
@@ -77,7 +85,22 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // Only our socket lies here; an agent that finds none stays silent.
         let _ = fs::remove_dir_all(&self.private);
+        if let Some(tables) = &self.tables {
+            let _ = fs::remove_dir_all(tables);
+        }
     }
+}
+
+/// Tables are memory that workers write to through a map: on a disk its write-back would stall them.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
+fn new_tables_dir(private: &Path) -> Option<PathBuf> {
+    let random = RandomState::new().build_hasher().finish();
+    let name = format!("plimsoll-{}-{random:016x}", std::process::id());
+    let places = [Path::new(MEMORY_FOLDER).join(name), private.join("tables")];
+    places
+        .into_iter()
+        .find(|path| DirBuilder::new().mode(0o700).create(path).is_ok())
 }
 
 /// A folder that nobody else can have made before us: `/tmp` is everybody's.

@@ -48,12 +48,7 @@ fn readings(isolate: &Isolate, start: f64) -> Vec<Floor> {
 }
 
 fn assess(floors: &[Floor], least_per_job: Option<f64>) -> Option<Assessment> {
-    let count = |floor: &Floor| {
-        floor
-            .jobs
-            .as_ref()
-            .map(|jobs| jobs.values().sum::<u64>() as f64)
-    };
+    let count = |floor: &Floor| floor.jobs.as_ref().map(|jobs| jobs.values().sum::<u64>() as f64);
     let span = count(floors.last()?)? - count(floors.first()?)?;
     if span <= 0.0 {
         return None;
@@ -152,11 +147,6 @@ mod tests {
         check(200.0, 12_600.0, 1500, (Status::Leaking, Some(Channel::Native)));
         check(900.0, 950.0, 20_000, (Status::Leaking, Some(Channel::Heap)));
         check(0.0, 60.0, 20_000, (Status::Stable, Some(Channel::Heap)));
-        check(
-            0.0,
-            12_600.0,
-            250,
-            (Status::Inconclusive, Some(Channel::Heap)),
-        );
+        check(0.0, 12_600.0, 250, (Status::Inconclusive, Some(Channel::Heap)));
     }
 }

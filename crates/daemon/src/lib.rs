@@ -5,6 +5,7 @@
 //! the report. Nothing here can stop or slow the worker but the stop that the user asked for: if we
 //! die, the agents fall silent and the worker runs on.
 
+mod allocations;
 mod census;
 mod compose;
 mod error;
@@ -14,6 +15,7 @@ mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
+mod native;
 mod options;
 mod outcome;
 mod outside;
@@ -33,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
-pub use options::{GrowthLimit, Options, WorkerOutput};
+pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use sources::FileSources;
 pub use view::{LiveView, NoView, Phase};
@@ -107,7 +109,9 @@ fn conclude(
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
     let pictures = Pictures::new(ears.sender.clone(), folder.evidence());
-    let mut record = Watch::new(options, target, pictures, view).run(&ears.events)?;
+    let mut watch = Watch::new(options, target, pictures, view);
+    watch.look_at_allocations(folder.tables());
+    let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
     let farewells = record
         .isolates

@@ -24,6 +24,8 @@ pub struct Options {
     pub out: PathBuf,
     /// Put an agent into the worker.
     pub agent: bool,
+    /// Put the allocation sampler into the worker.
+    pub alloc_sampler: AllocSampler,
     /// When to capture evidence.
     pub capture: CapturePlan,
     /// Share of time for forced collections and captures together.
@@ -34,6 +36,17 @@ pub struct Options {
     pub output: WorkerOutput,
     /// More variables for the worker's environment.
     pub environment: Vec<(String, String)>,
+}
+
+/// Whether allocations are sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllocSampler {
+    /// Where the worker's runtime has no sampler of its own.
+    Auto,
+    /// Wherever it can be loaded.
+    On,
+    /// Nowhere.
+    Off,
 }
 
 /// The growth that counts as a leak.
@@ -69,6 +82,7 @@ impl Options {
             duration: None,
             out,
             agent: true,
+            alloc_sampler: AllocSampler::Auto,
             capture: CapturePlan::Mode(CaptureMode::Auto),
             pause_budget: 0.02,
             grace: Duration::from_secs(10),

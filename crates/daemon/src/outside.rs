@@ -254,6 +254,26 @@ impl Outside {
         points.iter().map(reading).collect()
     }
 
+    /// The process that holds most.
+    pub fn largest_pid(&self) -> Option<u32> {
+        let rss = |seen: &Seen| seen.last.as_ref().map(|sample| sample.rss_bytes);
+        let largest = self.seen.iter().max_by_key(|(_, seen)| rss(seen));
+        largest.map(|(key, _)| key.pid)
+    }
+
+    /// By how much resident memory of a process grew after an instant, as far as it was seen.
+    pub fn resident_growth_bytes(&self, pid: u32, after: f64) -> Option<f64> {
+        let (_, seen) = self.seen.iter().find(|(key, _)| key.pid == pid)?;
+        let points = seen.series.points();
+        let mut rss = points
+            .iter()
+            .filter(|(at, _)| *at >= after)
+            .map(|(_, sample)| sample.rss_bytes);
+        let first = rss.next()?;
+        // The last look may find a process that has ended and not been waited for: it holds nothing.
+        Some(rss.max()? as f64 - first as f64)
+    }
+
     /// What the user should know of the surroundings.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();

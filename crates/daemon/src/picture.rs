@@ -37,7 +37,6 @@ pub struct Taken {
     pub bytes: u64,
 }
 
-
 impl Pictures {
     /// Pictures that are written below `folder` and told to `events`.
     pub fn new(events: SyncSender<Event>, folder: PathBuf) -> Self {

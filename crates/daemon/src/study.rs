@@ -15,6 +15,7 @@ use crate::compose::stacks;
 use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
+use crate::native::Native;
 use crate::sources::FileSources;
 use crate::temper::temper;
 use crate::view::{LiveView, Phase};
@@ -44,11 +45,11 @@ pub struct Study {
 pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
-        return Study {
+        return Native::of(record, None).take_into(Study {
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
-        };
+        });
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
@@ -79,11 +80,11 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         .zip(1..)
         .for_each(|(suspect, rank)| suspect.rank = rank);
     notes.extend(others(record, judged));
-    Study {
+    Native::of(record, Some(isolate)).take_into(Study {
         verdict,
         suspects,
         notes,
-    }
+    })
 }
 
 fn read_growth(

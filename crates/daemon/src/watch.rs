@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +13,7 @@ use plimsoll_runtimes::{Role, recognise};
 use plimsoll_wire::agent::{AgentCommand, AgentLine, AgentMessage, command_line};
 use rustix::process::Signal;
 
+use crate::allocations::Allocations;
 use crate::event::{ConnectionId, Event};
 use crate::isolate::{Isolate, Thinned};
 use crate::outside::Outside;
@@ -64,6 +66,8 @@ pub struct Record {
     pub job_counts: Thinned<(f64, JobCounts)>,
     /// The view from outside.
     pub outside: Outside,
+    /// What the allocation sampler tells.
+    pub allocations: Allocations,
     /// How the started process ended.
     pub status: Option<ExitStatus>,
     /// Why we ended it, if we did.
@@ -155,12 +159,7 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// A loop over `target`, which has just been started or attached to.
-    pub fn new(
-        options: &'a Options,
-        target: Target,
-        pictures: Pictures,
-        view: &'a mut dyn LiveView,
-    ) -> Self {
+    pub fn new(options: &'a Options, target: Target, pictures: Pictures, view: &'a mut dyn LiveView) -> Self {
         let started_at = unix_now();
         let record = Record {
             started_at,
@@ -168,6 +167,7 @@ impl<'a> Watch<'a> {
             isolates: BTreeMap::new(),
             job_counts: Thinned::default(),
             outside: Outside::new(target.pid()),
+            allocations: Allocations::default(),
             status: None,
             stopped: None,
             killed: false,
@@ -185,6 +185,11 @@ impl<'a> Watch<'a> {
             pictures,
             view,
         }
+    }
+
+    /// Looks at the allocation sampler's tables in `folder` as well.
+    pub fn look_at_allocations(&mut self, folder: Option<&Path>) {
+        self.record.allocations = Allocations::new(folder);
     }
 
     /// Runs until the worker has ended (or, attached, until we are to end).
@@ -210,6 +215,7 @@ impl<'a> Watch<'a> {
         }
         self.hear_last_words(events);
         self.record.outside.finish();
+        self.record.allocations.finish(unix_now());
         self.record.seconds = self.began.elapsed().as_secs_f64();
         self.tell_all(AgentCommand::Detach);
         Ok(self.record)
@@ -326,6 +332,7 @@ impl<'a> Watch<'a> {
 
     fn tick(&mut self) {
         self.record.outside.tick(unix_now());
+        self.record.allocations.tick(unix_now());
         if self
             .options
             .duration
@@ -429,7 +436,8 @@ impl<'a> Watch<'a> {
             .map(|isolate| isolate.hello.ppid)
             .collect();
         let is_primary = |isolate: &&Isolate| {
-            parents.contains(&isolate.hello.pid) && matches!(recognise(&isolate.hello.argv, None), Role::Program(_))
+            parents.contains(&isolate.hello.pid)
+                && matches!(recognise(&isolate.hello.argv, None), Role::Program(_))
         };
         let primaries: Vec<u32> = open()
             .filter(is_primary)

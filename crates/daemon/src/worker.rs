@@ -4,18 +4,20 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use plimsoll_model::Exit;
+use plimsoll_runtimes::native::{Reach, SamplerFiles, Scope, binary_of, environment, reach};
 use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
-use plimsoll_runtimes::python;
+use plimsoll_runtimes::{Role, Runtime, python, recognise};
 use plimsoll_sample::{Identity, Roots};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
 
 use crate::folder::Folder;
-use crate::{DaemonError, Options, WorkerOutput};
+use crate::{AllocSampler, DaemonError, Options, WorkerOutput};
 
 /// The agent's configuration for this run.
 pub fn agent_config(options: &Options, folder: &Folder) -> AgentConfig {
@@ -61,6 +63,7 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
                 python::python_path(python.folder(), present("PYTHONPATH").as_deref()),
             );
     }
+    process.envs(sampler_variables(command, options, folder));
     if options.output == WorkerOutput::Stderr {
         let stderr = std::io::stderr().as_fd().try_clone_to_owned();
         process.stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from));
@@ -95,6 +98,42 @@ fn inherited(options: &Options, name: &str) -> Option<String> {
     given
         .map(|(_, value)| value.clone())
         .or_else(|| std::env::var(name).ok())
+}
+
+/// Variables that load the allocation sampler, if this worker gets one.
+fn sampler_variables(command: &[String], options: &Options, folder: &Folder) -> Vec<(&'static str, String)> {
+    let search = std::env::var_os("PATH");
+    let Some(binary) = binary_of(&command[0], search.as_deref()) else {
+        return Vec::new();
+    };
+    let wanted = match options.alloc_sampler {
+        AllocSampler::Off => false,
+        AllocSampler::On => true,
+        // Node samples by itself, also where npm and the like start it.
+        AllocSampler::Auto => {
+            options.agent
+                && recognise(command, Some(&binary)) != Role::Program(Runtime::Node)
+                && !is_node(&binary)
+        }
+    };
+    let Some(tables) = folder.tables().filter(|_| wanted) else {
+        return Vec::new();
+    };
+    if let Reach::Cannot(_) = reach(&binary) {
+        return Vec::new();
+    }
+    // Without the sampler there are no stacks; the run goes on.
+    let Ok(files) = SamplerFiles::write(&folder.agents()) else {
+        return Vec::new();
+    };
+    let preloaded = std::env::var("LD_PRELOAD").ok();
+    environment(&files, tables, Scope::Native, preloaded.as_deref()).unwrap_or_default()
+}
+
+fn is_node(binary: &Path) -> bool {
+    binary
+        .file_stem()
+        .is_some_and(|name| name == "node" || name == "nodejs")
 }
 
 /// Puts the agent into a Node process that already runs; tells its command line.

@@ -107,9 +107,46 @@ pub struct Location {
     pub column: u32,
 }
 
+/// The runtime whose dump a graph comes from. It decides how types are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    /// V8 heap snapshots: the kind of a node names the type of all but objects.
+    #[default]
+    V8,
+    /// HPROF dumps of a JVM: nodes are named after their class.
+    Hprof,
+    /// Pictures of a CPython process: nodes are named after their type.
+    Cpython,
+    /// Ruby's `ObjectSpace` dumps: nodes are named after their class.
+    Ruby,
+}
+
+impl Format {
+    /// Its name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::V8 => "v8",
+            Format::Hprof => "hprof",
+            Format::Cpython => "cpython",
+            Format::Ruby => "ruby",
+        }
+    }
+
+    /// Its name for people.
+    pub fn title(self) -> &'static str {
+        match self {
+            Format::V8 => "V8 heap snapshot",
+            Format::Hprof => "JVM heap dump",
+            Format::Cpython => "CPython heap picture",
+            Format::Ruby => "Ruby heap dump",
+        }
+    }
+}
+
 /// A heap graph. Node 0 is the root. Immutable once built.
 #[derive(Debug, Default)]
 pub struct Graph {
+    pub(crate) format: Format,
     pub(crate) kinds: Vec<NodeKind>,
     pub(crate) names: Vec<u32>,
     pub(crate) ids: Column,
@@ -120,6 +157,8 @@ pub struct Graph {
     pub(crate) edge_names: Vec<u32>,
     pub(crate) edge_targets: Vec<u32>,
     pub(crate) texts: Texts,
+    /// Texts that nodes read as, where that is not their name; sorted by node.
+    pub(crate) values: Vec<(u32, u32)>,
     /// Sorted by node.
     pub(crate) locations: Vec<(u32, Location)>,
     /// Nodes that the runtime says are detached from its document; sorted.
@@ -130,6 +169,11 @@ pub struct Graph {
 impl Graph {
     /// The root of every graph that has nodes.
     pub const ROOT: NodeIndex = NodeIndex(0);
+
+    /// The runtime that it comes from.
+    pub fn format(&self) -> Format {
+        self.format
+    }
 
     /// Number of nodes.
     pub fn node_count(&self) -> u32 {
@@ -154,6 +198,16 @@ impl Graph {
     /// The runtime's name of a node: constructor, function name, text of a string.
     pub fn name(&self, node: NodeIndex) -> &str {
         self.texts.get(self.names[node.0 as usize])
+    }
+
+    /// What a node reads as besides its name, if the reader kept it: the text of a string in formats
+    /// whose nodes are named after their types.
+    pub fn value(&self, node: NodeIndex) -> Option<&str> {
+        let at = self
+            .values
+            .binary_search_by_key(&node.0, |(node, _)| *node)
+            .ok()?;
+        Some(self.texts.get(self.values[at].1))
     }
 
     /// The number of a node's name, to compare or count names without touching their text.

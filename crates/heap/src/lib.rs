@@ -47,7 +47,9 @@ pub mod v8;
 pub use builder::GraphBuilder;
 pub use diff::{Census, TypeChange, compare};
 pub use dominators::{DominatorChildren, Dominators};
-pub use graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Graph, Location, NodeIndex, NodeKind, TextIndex};
+pub use graph::{
+    Edge, EdgeIndex, EdgeKind, EdgeName, Format, Graph, Location, NodeIndex, NodeKind, TextIndex,
+};
 pub use growth::{FunctionSite, Growth, GrowthStudy, Holder, Point, Reached};
 pub use growth_trend::Trend;
 pub use growth_types::TypeGrowth;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
+use crate::graph::{Edge, EdgeIndex, EdgeKind, EdgeName, Format, Graph, NodeIndex, NodeKind};
 use crate::retaining::RetainingEdges;
 
 /// The cheapest way from the root to every node. Each step costs 1; a step that the runtime made
@@ -154,6 +154,12 @@ pub fn describe_step(graph: &Graph, edge: Edge<'_>) -> String {
 /// A node in few words: its constructor, a function's name, the beginning of a string.
 pub fn describe_node(graph: &Graph, node: NodeIndex) -> String {
     let name = graph.name(node);
+    if graph.format() != Format::V8 && !name.is_empty() {
+        return match graph.value(node) {
+            Some(value) => format!("{} \"{}\"", shorten(name), shorten(value).escape_debug()),
+            None => shorten(name),
+        };
+    }
     match graph.kind(node) {
         NodeKind::Closure if name.is_empty() => "(anonymous)()".to_owned(),
         NodeKind::Closure => format!("{}()", shorten(name)),

@@ -1,13 +1,13 @@
 //! Types: what a node is called, and what all nodes of a name come to.
 //!
-//! Names are those of V8's DevTools: an object by its constructor, everything else by its kind in
-//! parentheses. Sizes are the dump's own: DevTools besides counts the backing store of an array or map
+//! Names are those of the runtime's own tools. V8's DevTools: an object by its constructor, everything
+//! else by its kind in parentheses; a JVM, CPython, Ruby: the class or type. Sizes are the dump's own: DevTools besides counts the backing store of an array or map
 //! to its owner, so its shallow size of `Array` is larger and that of `(array)` smaller; the sums agree.
 
 use std::collections::HashMap;
 
 use crate::dominators::Dominators;
-use crate::graph::{Graph, NodeIndex, NodeKind};
+use crate::graph::{Format, Graph, NodeIndex, NodeKind};
 
 /// Number of a type within one graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +46,11 @@ const SHARED: [(NodeKind, &str); 15] = [
     (NodeKind::Unknown, "(unknown)"),
 ];
 
-fn shared(kind: NodeKind) -> Option<u32> {
+/// The type of all nodes of a kind: V8's only, other runtimes name each node after its type.
+fn shared(format: Format, kind: NodeKind) -> Option<u32> {
+    if format != Format::V8 {
+        return None;
+    }
     Some(match kind {
         NodeKind::Object | NodeKind::Native => return None,
         NodeKind::Hidden => 0,
@@ -78,8 +82,11 @@ impl Types {
         let mut known = HashMap::new();
         for node in graph.nodes() {
             let text = graph.name_index(node).0;
-            if shared(graph.kind(node)).is_none() && this.by_text[text as usize] == UNNAMED {
-                let name = constructor(graph.texts.get(text)).into_owned();
+            if shared(graph.format(), graph.kind(node)).is_none() && this.by_text[text as usize] == UNNAMED {
+                let name = match graph.format() {
+                    Format::V8 => constructor(graph.texts.get(text)).into_owned(),
+                    _ => graph.texts.get(text).to_owned(),
+                };
                 this.by_text[text as usize] = this.known_as(&mut known, name);
             }
         }
@@ -118,7 +125,7 @@ impl Types {
                 .copied()
                 .unwrap_or(of & !HAS_DETACHED)
         };
-        TypeIndex(shared(graph.kind(node)).unwrap_or_else(by_text))
+        TypeIndex(shared(graph.format(), graph.kind(node)).unwrap_or_else(by_text))
     }
 
     /// Its name.
@@ -247,7 +254,7 @@ mod tests {
     #[test]
     fn shared_types_are_at_their_number() {
         for (at, (kind, _)) in SHARED.iter().enumerate() {
-            assert_eq!(shared(*kind), Some(at as u32));
+            assert_eq!(shared(Format::V8, *kind), Some(at as u32));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use plimsoll_daemon::GrowthLimit;
+use plimsoll_daemon::{AllocSampler, GrowthLimit};
 use plimsoll_model::parse_size;
 use plimsoll_wire::agent::{CaptureMode, CapturePlan};
 
@@ -98,6 +98,9 @@ pub struct RunArgs {
     /// Stop the worker after this many jobs
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub jobs: Option<u64>,
+    /// Sample native allocations: auto (all but Node), on, off
+    #[arg(long, value_name = "auto|on|off", value_enum, default_value = "auto")]
+    pub alloc_sampler: SamplerChoice,
     /// Watch from outside only
     #[arg(long, conflicts_with = "jobs")]
     pub no_agent: bool,
@@ -132,6 +135,27 @@ pub struct DemoArgs {
     /// Folder for reports and evidence (default: below the XDG state folder)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// What `--alloc-sampler` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SamplerChoice {
+    /// Where the runtime has no sampler of its own.
+    Auto,
+    /// Wherever it can be loaded.
+    On,
+    /// Nowhere.
+    Off,
+}
+
+impl From<SamplerChoice> for AllocSampler {
+    fn from(choice: SamplerChoice) -> Self {
+        match choice {
+            SamplerChoice::Auto => AllocSampler::Auto,
+            SamplerChoice::On => AllocSampler::On,
+            SamplerChoice::Off => AllocSampler::Off,
+        }
+    }
 }
 
 /// What `--fail-on` knows.

@@ -18,6 +18,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut options = options(&args.watch, &program)?;
     options.jobs = args.jobs;
     options.agent = !args.no_agent;
+    options.alloc_sampler = args.alloc_sampler.into();
     if args.watch.json {
         options.output = WorkerOutput::Stderr;
     }

@@ -29,7 +29,16 @@ const WRAPPERS: &[&str] = &[
 ];
 
 /// Programs, other than Python, that start one.
-const WRAPPER_PROGRAMS: &[&str] = &["uv", "uvx", "rye", "conda", "mamba", "micromamba", "pixi", "pyenv"];
+const WRAPPER_PROGRAMS: &[&str] = &[
+    "uv",
+    "uvx",
+    "rye",
+    "conda",
+    "mamba",
+    "micromamba",
+    "pixi",
+    "pyenv",
+];
 
 /// Judges a process by its arguments (program first) and its program file; [`Role::Other`] where it is no
 /// Python process and starts none.
@@ -88,7 +97,10 @@ mod tests {
         for (line, executable) in [
             ("python|worker.py", ""),
             ("/srv/venv/bin/python3.12|-u|worker.py", ""),
-            ("/venv/bin/python|/venv/bin/celery|-A|app|worker", "/usr/bin/python3.11"),
+            (
+                "/venv/bin/python|/venv/bin/celery|-A|app|worker",
+                "/usr/bin/python3.11",
+            ),
             ("python3|-m|dramatiq|app", ""),
             ("celeryd: celery@host:MainProcess", "/usr/bin/python3.11"),
             ("gunicorn: worker [app]", "/usr/local/bin/python3.13"),
@@ -103,7 +115,10 @@ mod tests {
     fn wrappers_are_told() {
         for (line, executable) in [
             ("uv|run|worker.py", "/usr/bin/uv"),
-            ("/home/me/.venv/bin/python|/home/me/.venv/bin/poetry|run|celery", ""),
+            (
+                "/home/me/.venv/bin/python|/home/me/.venv/bin/poetry|run|celery",
+                "",
+            ),
             ("python3|-m|pipenv|run|python|worker.py", ""),
             ("python3|/usr/bin/honcho|start", ""),
         ] {

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use plimsoll_heap::Summary;
+use plimsoll_heap::{Format, Summary};
 use plimsoll_model::HumanBytes;
 use serde_json::json;
 
@@ -14,19 +14,19 @@ pub fn answer(args: &SummaryArgs) -> Result<String> {
     let dump = input::read_nodes(&args.file)?;
     let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
     if args.output.json {
-        as_json(&summary, args.output.limit)
+        as_json(&summary, dump.graph.format(), args.output.limit)
     } else {
-        Ok(as_text(&summary, args))
+        Ok(as_text(&summary, dump.graph.format(), args))
     }
 }
 
-fn as_json(summary: &Summary, limit: Option<usize>) -> Result<String> {
+fn as_json(summary: &Summary, format: Format, limit: Option<usize>) -> Result<String> {
     let types = summary.types.iter().take(limit.unwrap_or(usize::MAX)).map(|row| {
         json!({"type": row.type_name, "count": row.count, "self_bytes": row.self_bytes, "retained_bytes": row.retained_bytes})
     });
     to_json(&json!({
         "schema": "plimsoll.heap-summary/1",
-        "format": "v8",
+        "format": format.name(),
         "nodes": summary.nodes,
         "edges": summary.edges,
         "self_bytes": summary.self_bytes,
@@ -34,7 +34,7 @@ fn as_json(summary: &Summary, limit: Option<usize>) -> Result<String> {
     }))
 }
 
-fn as_text(summary: &Summary, args: &SummaryArgs) -> String {
+fn as_text(summary: &Summary, format: Format, args: &SummaryArgs) -> String {
     let mut table = Table::new(&["type", "count", "self", "retained"]);
     let rows = args.output.limit.unwrap_or(ROWS);
     for row in summary.types.iter().take(rows) {
@@ -55,7 +55,8 @@ fn as_text(summary: &Summary, args: &SummaryArgs) -> String {
         String::new()
     };
     format!(
-        "V8 heap snapshot `{}`: {} objects, {} references, {}\n\n{}{rest}",
+        "{} `{}`: {} objects, {} references, {}\n\n{}{rest}",
+        format.title(),
         args.file.display(),
         grouped(u64::from(summary.nodes)),
         grouped(u64::from(summary.edges)),
