@@ -168,14 +168,14 @@ class Agent {
 
   pollSiblings() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.siblings.poll();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   tick() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.ticks += 1;
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
@@ -183,7 +183,7 @@ class Agent {
     this.memory.planWindow();
     this.lookForQuiet();
     this.channel.flush();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   lookForQuiet() {

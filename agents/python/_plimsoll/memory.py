@@ -60,7 +60,11 @@ class Memory:
         """The interpreter's own table of its allocator, written into a file in memory instead of stderr."""
         if not hasattr(sys, "_debugmallocstats") or not hasattr(os, "memfd_create"):
             return None
-        write = self._find(ctypes.pythonapi, "_PyObject_DebugMallocStats", ctypes.c_int, [ctypes.c_void_p])
+        # Where the allocation sampler stands before the interpreter's allocator, it knows how to step aside.
+        api = ctypes.PyDLL(None)
+        names = ("plimsoll_block_statistics", "_PyObject_DebugMallocStats")
+        found = [self._find(api, name, ctypes.c_int, [ctypes.c_void_p]) for name in names]
+        write = found[0] or found[1]
         fdopen = self._find(libc, "fdopen", ctypes.c_void_p, [ctypes.c_int, ctypes.c_char_p])
         flush = self._find(libc, "fflush", ctypes.c_int, [ctypes.c_void_p])
         rewind = self._find(libc, "rewind", None, [ctypes.c_void_p])

@@ -1,7 +1,9 @@
 //! Pictures of Python workers: taken at the instant at which the agent holds the worker still, read and written by a
 //! thread of their own while the worker runs on.
 
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
 
+use plimsoll_runtimes::freeze::Frame;
+use plimsoll_runtimes::python::picture::{PictureError, write_picture};
 use plimsoll_wire::agent::{
     AgentCommand, AgentEvidence, AgentLine, AgentMessage, PictureReady, command_line,
 };
@@ -118,6 +122,27 @@ fn skipped(id: ConnectionId, at: f64, ready: &PictureReady, reason: &str) -> Eve
     Event::Said(id, AgentLine { t: at, message })
 }
 
-fn take_picture(_pid: u32, _path: &Path, _resumed: &mut dyn FnMut()) -> Result<Taken, String> {
-    Err("pictures of Python workers cannot be taken by this build".into())
+fn take_picture(pid: u32, path: &Path, resumed: &mut dyn FnMut()) -> Result<Taken, String> {
+    let refused = |error: &PictureError| match error.hint() {
+        Some(hint) => format!("{error} ({hint})"),
+        None => error.to_string(),
+    };
+    let frame = Frame::take(pid).map_err(|error| refused(&error.into()))?;
+    resumed();
+    let unwritten = |error: std::io::Error| format!("`{}`: {error}", path.display());
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(unwritten)?;
+    let taken = write_picture(&frame, &mut BufWriter::new(&mut file)).map_err(|error| refused(&error));
+    if taken.is_err() {
+        // Half a picture is of no use to anybody.
+        let _ = fs::remove_file(path);
+    }
+    taken.map(|taken| Taken {
+        pause: taken.pause,
+        bytes: taken.bytes,
+    })
 }

@@ -164,6 +164,8 @@ pub struct Graph {
     /// Nodes that the runtime says are detached from its document; sorted.
     pub(crate) detached: Vec<u32>,
     pub(crate) incoming: OnceLock<Incoming>,
+    /// Of a picture of CPython: modules, classes, code, and what was lost.
+    pub(crate) python: Option<Box<crate::cpython::Facts>>,
 }
 
 impl Graph {

@@ -48,6 +48,9 @@ fn starts_with_any(name: &str, prefixes: &[&str]) -> bool {
 /// Whether a node is a store inside another object (elements, properties, the table of a Map) and
 /// speaks for nothing by itself.
 pub(crate) fn is_backing(graph: &Graph, node: NodeIndex) -> bool {
+    if let Some(facts) = &graph.python {
+        return facts.is_store(node);
+    }
     match graph.kind(node) {
         NodeKind::Array => true,
         NodeKind::Hidden => graph.name(node) == "system / PropertyArray",

@@ -4,6 +4,7 @@
 
 mod builder;
 mod column;
+pub mod cpython;
 mod detached;
 mod diff;
 mod dominators;

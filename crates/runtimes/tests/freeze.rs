@@ -1,5 +1,7 @@
 //! Freezing real processes: what they notice of it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 

@@ -1,7 +1,9 @@
-//! Python workers: the agent that ships inside this binary, and the environment that loads it.
+//! Python workers: the agent that ships inside this binary, and the environment that loads it;
+//! heap pictures from outside.
 
 mod arguments;
 mod inject;
+pub mod picture;
 mod recognise;
 
 pub use arguments::{Escape, escape};
