@@ -109,6 +109,8 @@ class Agent {
     this.siblings.start(this.guarded(() => this.pollSiblings()));
     this.timer = setInterval(this.guarded(() => this.tick()), TICK_MS);
     this.timer.unref();
+    // Before the first capture: what is ours and made later would look like growth.
+    this.sampler.eventLoopDelay();
     this.floors.lastAt = -Infinity;
     this.startedAt = now();
     this.ownBytes = Math.max(0, v8.getHeapStatistics().used_heap_size - this.heapAtStart);
