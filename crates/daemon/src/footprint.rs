@@ -31,7 +31,8 @@ pub fn weigh(assessment: &mut Assessment, isolate: &Isolate, start: f64) {
     };
     match resident.verdict.status {
         Status::Leaking if estimate(&resident) > BEYOND_SHARE * counted => tell(assessment, resident),
-        Status::Inconclusive if doubtful(&resident) => doubt(assessment, &resident),
+        Status::Leaking => {}
+        _ if doubtful(&resident) => doubt(assessment, &resident),
         _ => {}
     }
 }

@@ -115,10 +115,7 @@ mod tests {
     fn wrappers_are_told() {
         for (line, executable) in [
             ("uv|run|worker.py", "/usr/bin/uv"),
-            (
-                "/home/me/.venv/bin/python|/home/me/.venv/bin/poetry|run|celery",
-                "",
-            ),
+            ("/opt/tools/bin/python|/opt/tools/bin/poetry|run|celery", ""),
             ("python3|-m|pipenv|run|python|worker.py", ""),
             ("python3|/usr/bin/honcho|start", ""),
         ] {
