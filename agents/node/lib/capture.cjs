@@ -28,8 +28,8 @@ const NEAR_LIMIT = 0.85;
 const YOUNG_BYTES = 48 << 20;
 
 class Capture {
-  constructor({ config, memory, budget, floors, jobs, shared, send, onTaken }) {
-    Object.assign(this, { memory, budget, floors, jobs, shared, send, onTaken });
+  constructor({ config, memory, budget, floors, jobs, shared, send, onFirst, onTaken }) {
+    Object.assign(this, { memory, budget, floors, jobs, shared, send, onFirst, onTaken });
     this.directory = config.evidenceDir;
     this.mode = this.directory === null ? 'never' : config.capture;
     this.plan = plannedCounts(config);
@@ -146,6 +146,7 @@ class Capture {
   }
 
   write(reason, inFlight, done) {
+    if (this.sequence === 0) this.onFirst();
     const stopwatch = new Stopwatch();
     this.sequence += 1;
     const file = `heap-${process.pid}-${require('node:worker_threads').threadId}-${this.sequence}-${done}.heapsnapshot`;

@@ -7,19 +7,23 @@
 
 mod allocations;
 mod census;
+mod certainty;
 mod compose;
 mod error;
 mod event;
 mod folder;
+mod follow;
 mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
+mod limit;
 mod native;
 mod options;
 mod outcome;
 mod outside;
 mod picture;
+mod profile;
 mod readings;
 mod sources;
 mod study;
@@ -35,14 +39,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
+pub use folder::write_private;
+pub use follow::{Follower, identity};
 pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
+pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
+pub use temper::temper;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
 use event::Event;
 use folder::Folder;
+use limit::Limit;
 use picture::Pictures;
 use watch::{Target, Watch};
 
@@ -56,10 +65,15 @@ const EVENT_QUEUE: usize = 4096;
 pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
     let folder = Folder::create(&options.out)?;
     let ears = open_ears(&folder)?;
-    let child = worker::spawn(command, options, &folder)?;
+    let limit = options
+        .memory_limit_bytes
+        .map(|bytes| Limit::prepare(bytes, command));
+    let child = worker::spawn(command, options, &folder, limit.as_ref())?;
     let target = Target::Started(child.id());
     event::wait_for(child, ears.sender.clone());
-    conclude(command, options, &folder, target, &ears, view)
+    let mut outcome = conclude(command, options, &folder, target, &ears, view)?;
+    outcome.limit = limit.map(|limit| limit.result(&outcome.ending));
+    Ok(outcome)
 }
 
 /// Watches a process that already runs, until it ends, `--for` is over or a signal comes.
@@ -113,6 +127,7 @@ fn conclude(
     watch.look_at_allocations(folder.tables());
     let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
+    view.ended(&record);
     let farewells = record
         .isolates
         .values_mut()
