@@ -70,7 +70,7 @@ class Agent {
     const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
     this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
-    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
+    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onFirst: () => this.scripts.report(), onTaken: () => this.captured() });
     floors.onTaken = () => capture.watchLimit(v8.getHeapStatistics());
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
@@ -144,10 +144,13 @@ class Agent {
     this.tracing = subscribeTracing(this.jobs);
   }
 
-  /** After each capture: what is alive by stack, and the threads' turn. */
+  /**
+   * After each capture: what is alive by stack, and the threads' turn. The scripts are read before the first capture
+   * and after the last, since V8 forgets the ids of all objects whenever an inspector session ends.
+   */
   captured() {
     this.profile.report();
-    if (this.capture.sequence === 1 || this.ended || this.quiet.limitTaken) this.scripts.report();
+    if (this.ended || this.quiet.limitTaken) this.scripts.report();
     if (threads.isMainThread) this.siblings.request();
   }
 

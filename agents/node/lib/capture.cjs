@@ -28,8 +28,8 @@ const NEAR_LIMIT = 0.85;
 const YOUNG_BYTES = 48 << 20;
 
 class Capture {
-  constructor({ config, memory, budget, floors, jobs, shared, send, onTaken }) {
-    Object.assign(this, { memory, budget, floors, jobs, shared, send, onTaken });
+  constructor({ config, memory, budget, floors, jobs, shared, send, onFirst, onTaken }) {
+    Object.assign(this, { memory, budget, floors, jobs, shared, send, onFirst, onTaken });
     this.directory = config.evidenceDir;
     this.mode = this.directory === null ? 'never' : config.capture;
     this.plan = plannedCounts(config);
@@ -146,6 +146,7 @@ class Capture {
   }
 
   write(reason, inFlight, done) {
+    if (this.sequence === 0) this.onFirst();
     const stopwatch = new Stopwatch();
     this.sequence += 1;
     const file = `heap-${process.pid}-${require('node:worker_threads').threadId}-${this.sequence}-${done}.heapsnapshot`;
@@ -213,13 +214,16 @@ function closest(kept) {
 }
 
 /** Job counts chosen beforehand, or null where they are to grow as the worker goes on. */
-function plannedCounts(config) {
+function plannedCounts(config, turn = turnOf) {
   if (Array.isArray(config.capture)) return [...config.capture];
   if (config.capture !== 'auto' || config.jobs === null) return null;
   // A tenth of the way start-up is over; half-way tells a filling cache from a line; the end comes by itself.
-  // Classes that take turns are told apart by dumps that fell at different turns.
-  const turn = () => Math.floor(Math.random() * Math.min(8, 1 + config.jobs / 50));
-  return [0.1, 0.55].map((share) => Math.max(1, Math.round(share * config.jobs) + turn()));
+  return [0.1, 0.55].map((share) => Math.max(1, Math.round(share * config.jobs) + turn(config.jobs)));
+}
+
+/** A few jobs more: classes that take turns are told apart by dumps that fell at different turns. */
+function turnOf(jobs) {
+  return Math.floor(Math.random() * Math.min(8, 1 + jobs / 50));
 }
 
 module.exports = { Capture, closest, plannedCounts };

@@ -154,6 +154,7 @@ mod tests {
             suspects: Vec::new(),
             notes: Vec::new(),
             untraced_bytes_per_job: untraced,
+            types: Vec::new(),
         };
         let classes = vec![
             class("a", 500, leaking, Some(900.0)),

@@ -9,14 +9,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plimsoll_model::JobCounts;
-use plimsoll_runtimes::node::{Role, recognise};
+use plimsoll_runtimes::{Role, recognise};
 use plimsoll_wire::agent::{AgentCommand, AgentLine, AgentMessage, command_line};
 use rustix::process::Signal;
 
 use crate::allocations::Allocations;
+use crate::certainty::{Certainty, StallClock};
 use crate::event::{ConnectionId, Event};
 use crate::isolate::{Isolate, Thinned};
+use crate::limit::Ending;
 use crate::outside::Outside;
+use crate::picture::Pictures;
 use crate::view::{LiveView, Phase};
 use crate::{DaemonError, Options, worker};
 
@@ -24,6 +27,8 @@ const DAY_SECONDS: f64 = 86_400.0;
 const TICK: Duration = Duration::from_millis(200);
 /// After the worker's end its agents have said everything; a child that outlives it keeps its line open.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// A picture of tens of millions of objects is read and written in so long.
+const LAST_PICTURES: Duration = Duration::from_secs(60);
 
 /// Why the worker is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +39,10 @@ pub enum StopCause {
     Duration,
     /// Ctrl-C or a signal to us.
     Signal,
+    /// No job has finished for too long.
+    Stalled,
+    /// The answer is certain.
+    Settled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,6 +97,24 @@ impl Record {
     pub fn live_heap_bytes(&self) -> Option<u64> {
         let last = |isolate: &Isolate| isolate.floors.points().last().map(|(_, floor)| floor.live_bytes);
         self.isolates.values().filter_map(last).max()
+    }
+
+    /// How the worker ended, for telling whether it ran into a limit.
+    pub fn ending(&self) -> Ending {
+        let heap = |isolate: &Isolate| {
+            let samples = isolate.samples.points().iter();
+            let used = samples
+                .rev()
+                .take(2)
+                .filter_map(|(_, sample)| sample.heap_used_bytes);
+            Some((used.max()?, isolate.hello.heap_limit_bytes?))
+        };
+        let fullest = |(used, limit): &(u64, u64)| used * 1000 / (*limit).max(1);
+        Ending {
+            failed: self.stopped.is_none() && self.status.is_some_and(|status| !status.success()),
+            heap: self.isolates.values().filter_map(heap).max_by_key(fullest),
+            peak_rss_bytes: self.outside.peak_rss_bytes(),
+        }
     }
 
     /// Plain growth of the live heap per job between the first and the last floor of the isolate that
@@ -150,12 +177,15 @@ pub struct Watch<'a> {
     signals: u32,
     /// The last evidence that was asked for has come.
     answered: bool,
+    pictures: Pictures,
+    stall: StallClock,
+    certainty: Certainty,
     view: &'a mut dyn LiveView,
 }
 
 impl<'a> Watch<'a> {
     /// A loop over `target`, which has just been started or attached to.
-    pub fn new(options: &'a Options, target: Target, view: &'a mut dyn LiveView) -> Self {
+    pub fn new(options: &'a Options, target: Target, pictures: Pictures, view: &'a mut dyn LiveView) -> Self {
         let started_at = unix_now();
         let record = Record {
             started_at,
@@ -178,6 +208,9 @@ impl<'a> Watch<'a> {
             reached: BTreeSet::new(),
             signals: 0,
             answered: false,
+            pictures,
+            stall: StallClock::new(Instant::now()),
+            certainty: Certainty::default(),
             view,
         }
     }
@@ -230,17 +263,21 @@ impl<'a> Watch<'a> {
         let deadline = Instant::now() + LAST_WORDS;
         // Connections that were never accepted before the worker's end arrive here as well.
         let mut quiet_until = Instant::now() + Duration::from_millis(50);
-        while self.record.isolates.values().any(|isolate| isolate.open) || Instant::now() < quiet_until {
-            let until = if self.record.isolates.values().any(|isolate| isolate.open) {
-                deadline
-            } else {
-                quiet_until
+        loop {
+            let is_open = self.record.isolates.values().any(|isolate| isolate.open);
+            let until = match is_open {
+                _ if self.pictures.are_pending() => deadline + LAST_PICTURES,
+                true => deadline,
+                false => quiet_until,
             };
-            let Some(wait) = until.checked_duration_since(Instant::now()) else {
+            if Instant::now() >= until {
                 break;
-            };
+            }
+            // Pictures end without an event where nobody is left to hear it.
+            let wait = until.saturating_duration_since(Instant::now()).min(TICK);
             match events.recv_timeout(wait) {
                 Ok(Event::Signal { .. } | Event::Exited(_)) => {}
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(event) => {
                     quiet_until = Instant::now() + Duration::from_millis(50);
                     self.take(event).unwrap_or_default();
@@ -289,6 +326,11 @@ impl<'a> Watch<'a> {
             line.t = unix_now();
         }
         let at = line.t;
+        if let AgentMessage::PictureReady(ready) = &line.message
+            && let Some(stream) = self.commands.get(&id).and_then(|stream| stream.try_clone().ok())
+        {
+            return self.pictures.take(id, at, ready.clone(), stream);
+        }
         let (counts, reached, closed) = match &line.message {
             AgentMessage::Jobs(_) => (true, None, false),
             AgentMessage::Reached { closing, .. } => (false, Some(*closing), false),
@@ -343,6 +385,9 @@ impl<'a> Watch<'a> {
                 self.stop(StopCause::Jobs, false);
             }
         }
+        if self.stopping == Stopping::No {
+            self.look_for_an_end();
+        }
         self.press_on();
         let phase = if self.stopping == Stopping::No {
             Phase::Watching
@@ -350,6 +395,20 @@ impl<'a> Watch<'a> {
             Phase::Stopping
         };
         self.view.update(&self.record, phase, self.began.elapsed());
+    }
+
+    /// Reasons to stop that lie in the worker: it hangs, or all is said.
+    fn look_for_an_end(&mut self) {
+        let jobs = self.record.jobs().values().sum();
+        let evidence = self.options.out.join("evidence");
+        if let Some(limit) = self.options.stall
+            && self.stall.stalled(jobs, limit, &evidence)
+        {
+            self.stop(StopCause::Stalled, false);
+        }
+        if self.options.until_settled && self.certainty.reached(jobs, &self.record, self.options) {
+            self.stop(StopCause::Settled, false);
+        }
     }
 
     /// Moves a stop that is under way on to its next step.
@@ -422,7 +481,8 @@ impl<'a> Watch<'a> {
             .map(|isolate| isolate.hello.ppid)
             .collect();
         let is_primary = |isolate: &&Isolate| {
-            parents.contains(&isolate.hello.pid) && recognise(&isolate.hello.argv, None) == Role::Node
+            parents.contains(&isolate.hello.pid)
+                && matches!(recognise(&isolate.hello.argv, None), Role::Program(_))
         };
         let primaries: Vec<u32> = open()
             .filter(is_primary)

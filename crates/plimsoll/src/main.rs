@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod live;
+mod relay;
 
 use std::process::ExitCode;
 
@@ -23,9 +24,14 @@ fn main() -> ExitCode {
     let (result, failure) = match &cli.command {
         Command::Run(args) => (commands::run::run(args), OUR_FAILURE),
         Command::Attach(args) => (commands::run::attach(args), OUR_FAILURE),
+        Command::Verify(args) => (commands::verify::run(args), COULD_NOT),
         Command::Demo(args) => (commands::demo::run(args), OUR_FAILURE),
         Command::Detect(args) => (commands::detect::run(args), COULD_NOT),
         Command::Heap(args) => (commands::heap::run(args), COULD_NOT),
+        Command::Serve(args) => (commands::serve::run(args), COULD_NOT),
+        Command::Incident(args) => (commands::incident::run(args), COULD_NOT),
+        Command::Audit(args) => (commands::audit::audit(args), COULD_NOT),
+        Command::Token(args) => (commands::audit::token(args), COULD_NOT),
     };
     result.unwrap_or_else(|error| {
         eprintln!("plimsoll: {error:#}");
