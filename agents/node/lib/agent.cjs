@@ -70,7 +70,7 @@ class Agent {
     const profile = new Profile({ intervalBytes: config.profileIntervalBytes, ownDirectory, send: sendImportant, jobsDone: () => shared.done() });
     this.scripts = new Scripts({ directory: config.evidenceDir, ownDirectory, send: sendImportant });
     this.spikes = new Spikes({ shared, ownDirectory, send: sendImportant, jobs });
-    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onTaken: () => this.captured() });
+    const capture = new Capture({ config, memory, budget, floors, jobs, shared, send: sendImportant, onFirst: () => this.scripts.report(), onTaken: () => this.captured() });
     floors.onTaken = () => capture.watchLimit(v8.getHeapStatistics());
     const quiet = new Quiet({ shared, floors, capture, budget, holdAllowed: config.holdJobStarts, scope: this.scope, onReached: () => this.reached() });
     jobs.quiet = quiet;
@@ -109,6 +109,8 @@ class Agent {
     this.siblings.start(this.guarded(() => this.pollSiblings()));
     this.timer = setInterval(this.guarded(() => this.tick()), TICK_MS);
     this.timer.unref();
+    // Before the first capture: what is ours and made later would look like growth.
+    this.sampler.eventLoopDelay();
     this.floors.lastAt = -Infinity;
     this.startedAt = now();
     this.ownBytes = Math.max(0, v8.getHeapStatistics().used_heap_size - this.heapAtStart);
@@ -142,10 +144,13 @@ class Agent {
     this.tracing = subscribeTracing(this.jobs);
   }
 
-  /** After each capture: what is alive by stack, and the threads' turn. */
+  /**
+   * After each capture: what is alive by stack, and the threads' turn. The scripts are read before the first capture
+   * and after the last, since V8 forgets the ids of all objects whenever an inspector session ends.
+   */
   captured() {
     this.profile.report();
-    if (this.capture.sequence === 1 || this.ended || this.quiet.limitTaken) this.scripts.report();
+    if (this.ended || this.quiet.limitTaken) this.scripts.report();
     if (threads.isMainThread) this.siblings.request();
   }
 
@@ -168,14 +173,14 @@ class Agent {
 
   pollSiblings() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.siblings.poll();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   tick() {
     const startedAt = now();
-    const pausedMs = this.budget.floorMs + this.budget.captureMs;
+    const pausedMs = this.budget.pausedMs;
     this.ticks += 1;
     this.reportJobs();
     if (this.ticks % TICKS_PER_SAMPLE === 0) this.capture.watchLimit(this.sampler.sample());
@@ -183,7 +188,7 @@ class Agent {
     this.memory.planWindow();
     this.lookForQuiet();
     this.channel.flush();
-    this.ownMs += now() - startedAt - (this.budget.floorMs + this.budget.captureMs - pausedMs);
+    this.ownMs += now() - startedAt - (this.budget.pausedMs - pausedMs);
   }
 
   lookForQuiet() {

@@ -14,6 +14,12 @@ class PauseBudget {
     this.startedAt = now();
     this.floorMs = 0;
     this.captureMs = 0;
+    this.pausedMs = 0;
+  }
+
+  /** A pause as the clock has it; what it costs is kept by its kind. */
+  paused({ wallMs }) {
+    this.pausedMs += wallMs;
   }
 
   elapsedMs() {
@@ -22,7 +28,7 @@ class PauseBudget {
 
   /** Time that the worker had for itself. */
   workedMs() {
-    return this.elapsedMs() - this.floorMs - this.captureMs;
+    return this.elapsedMs() - this.pausedMs;
   }
 
   totalMs() {

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const v8 = require('node:v8');
 const { headRoom } = require('./headroom.cjs');
+const { Stopwatch } = require('./stopwatch.cjs');
 
 const now = performance.now.bind(performance);
 
@@ -27,8 +28,8 @@ const NEAR_LIMIT = 0.85;
 const YOUNG_BYTES = 48 << 20;
 
 class Capture {
-  constructor({ config, memory, budget, floors, jobs, shared, send, onTaken }) {
-    Object.assign(this, { memory, budget, floors, jobs, shared, send, onTaken });
+  constructor({ config, memory, budget, floors, jobs, shared, send, onFirst, onTaken }) {
+    Object.assign(this, { memory, budget, floors, jobs, shared, send, onFirst, onTaken });
     this.directory = config.evidenceDir;
     this.mode = this.directory === null ? 'never' : config.capture;
     this.plan = plannedCounts(config);
@@ -36,6 +37,7 @@ class Capture {
     this.lastJobs = 0;
     this.lastAt = 0;
     this.lastPauseMs = 0;
+    this.lastCostMs = 0;
     this.workedMs = 0;
     this.kept = [];
     this.asked = false;
@@ -128,7 +130,7 @@ class Capture {
 
   /** A snapshot takes about 2.5 µs an object, an object is about 60 bytes; the last pause knows better. */
   predictedMs() {
-    const perByte = this.lastPauseMs > 0 && this.lastHeapBytes > 0 ? this.lastPauseMs / this.lastHeapBytes : 2.5e-3 / 60;
+    const perByte = this.lastCostMs > 0 && this.lastHeapBytes > 0 ? this.lastCostMs / this.lastHeapBytes : 2.5e-3 / 60;
     return perByte * this.liveBytes();
   }
 
@@ -144,7 +146,8 @@ class Capture {
   }
 
   write(reason, inFlight, done) {
-    const startedAt = now();
+    if (this.sequence === 0) this.onFirst();
+    const stopwatch = new Stopwatch();
     this.sequence += 1;
     const file = `heap-${process.pid}-${require('node:worker_threads').threadId}-${this.sequence}-${done}.heapsnapshot`;
     const target = path.join(this.directory, file);
@@ -156,9 +159,12 @@ class Capture {
       this.skip(`cannot write \`${target}\`: ${error.message}`, done);
       return;
     }
-    this.lastPauseMs = now() - startedAt;
+    const spent = stopwatch.read();
+    this.lastPauseMs = spent.wallMs;
+    this.lastCostMs = spent.costMs;
+    this.budget.paused(spent);
     this.lastHeapBytes = this.liveBytes();
-    this.budget.captureMs += this.lastPauseMs;
+    this.budget.captureMs += spent.costMs;
     this.memory.drain(true);
     this.report(file, target, reason, inFlight, done);
     this.thin(file, done);

@@ -3,6 +3,7 @@
 
 const v8 = require('node:v8');
 const vm = require('node:vm');
+const { Stopwatch } = require('./stopwatch.cjs');
 
 const now = performance.now.bind(performance);
 
@@ -34,6 +35,7 @@ class Floors {
     this.collect = null;
     this.lastAt = -Infinity;
     this.lastCostMs = 0;
+    this.lastPauseMs = 0;
     this.jobsAtLast = -1;
     this.asked = false;
     this.final = false;
@@ -71,14 +73,17 @@ class Floors {
 
   /** Collects and reports. Returns the reading, or null if the collector cannot be had. */
   take(inFlight) {
-    const startedAt = now();
+    const stopwatch = new Stopwatch();
     this.memory.drain();
     if (!this.collectFully()) return null;
     const reading = process.memoryUsage();
     this.memory.drain(true);
     this.memory.read();
     this.lastAt = now();
-    this.lastCostMs = this.lastAt - startedAt;
+    const spent = stopwatch.read();
+    this.lastCostMs = spent.costMs;
+    this.lastPauseMs = spent.wallMs;
+    this.budget.paused(spent);
     this.budget.floorMs += this.lastCostMs;
     this.asked = false;
     this.report(reading, inFlight);
@@ -109,7 +114,7 @@ class Floors {
       array_buffers_bytes: reading.arrayBuffers,
       rss_bytes: reading.rss,
       in_flight: inFlight,
-      pause_seconds: this.lastCostMs / 1000,
+      pause_seconds: this.lastPauseMs / 1000,
       jobs,
       final: this.final || undefined,
     });

@@ -140,7 +140,9 @@ class Quiet {
     const { release, since, timer } = this.gate;
     this.gate = null;
     clearTimeout(timer);
-    this.budget.floorMs += now() - since;
+    const wallMs = now() - since;
+    this.budget.floorMs += wallMs;
+    this.budget.paused({ wallMs });
     // The held jobs go on in a later microtask, so after the reading that they waited for.
     release();
   }

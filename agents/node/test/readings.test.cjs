@@ -170,7 +170,7 @@ test('samples: census of crowded emitters, warnings, resources', () => watch({
 }));
 
 test('scripts agree with the snapshot, inline source maps are kept', () => watch({
-  source: `const kept = []; for (let i = 0; i < 20; i++) plimsoll.job('a', {}, () => { kept.push(function markedFunction() { return i; }); });\n//# sourceMappingURL=data:application/json;base64,e30=`,
+  source: `const kept = globalThis.kept = []; for (let i = 0; i < 20; i++) plimsoll.job('a', {}, () => { kept.push(function markedFunction() { return i; }); });\n//# sourceMappingURL=data:application/json;base64,e30=`,
   config: { capture: 'auto' },
 }, (collector) => {
   const [script] = collector.records('scripts').flatMap(({ scripts }) => scripts).filter(({ url }) => url.endsWith('worker.cjs'));

@@ -78,6 +78,9 @@ macro_rules! sound {
 }
 
 leaks! {
+    a_list_made_anew: "rebuilt_array.js", "$$history", GrowingCollection;
+    a_record_made_anew: "rebuilt_object.js", "$$byId", GrowingCollection;
+    a_map_made_anew: "rebuilt_map.js", "$$totals", GrowingCollection;
     array: "array.js", "$$parked", GrowingCollection;
     map_in_class: "map_in_class.js", "$$registry.$$entries", GrowingCollection;
     private_field: "private_field.js", "$$registry.#$$items", GrowingCollection;
@@ -133,6 +136,7 @@ leaks! {
 }
 
 sound! {
+    collections_made_anew: "ok_rebuilt.js";
     ring: "ok_ring.js";
     capped_cache: "ok_lru.js";
     listeners_removed: "ok_listeners.js";

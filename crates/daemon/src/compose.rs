@@ -17,6 +17,7 @@ use crate::histogram::quantiles;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
 use crate::outcome::Outcome;
+use crate::profile;
 use crate::readings::counts_at;
 use crate::study::Study;
 use crate::watch::Record;
@@ -48,6 +49,8 @@ pub fn compose(
         spikes: spikes(record),
         evidence: evidence(record, folder),
         cost: cost(record),
+        memory: Some(profile::memory(record, isolate, study.types)),
+        verify: None,
     };
     let series = series(record, isolate);
     let flame = isolate

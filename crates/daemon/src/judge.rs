@@ -144,6 +144,8 @@ fn assess(readings: &[Reading], limit_bytes: Option<u64>, options: &Options) -> 
         limit_bytes,
         minimum_effect,
         watch,
+        pace: options.pace,
+        baseline: options.baseline.clone(),
         ..Settings::default()
     });
     for reading in readings {
@@ -211,6 +213,7 @@ fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) ->
     let runtime = isolate.and_then(|isolate| isolate.hello.heap_limit_bytes);
     [
         options.budget_bytes,
+        options.memory_limit_bytes,
         record.outside.cgroup_limit_bytes(),
         runtime,
         record.outside.machine_bytes(),

@@ -7,6 +7,7 @@
 
 mod allocations;
 mod census;
+mod certainty;
 mod compose;
 mod error;
 mod event;
@@ -14,10 +15,12 @@ mod folder;
 mod histogram;
 mod isolate;
 mod judge;
+mod limit;
 mod native;
 mod options;
 mod outcome;
 mod outside;
+mod profile;
 mod readings;
 mod sources;
 mod study;
@@ -33,14 +36,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
+pub use folder::write_private;
 pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
+pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
 use event::Event;
 use folder::Folder;
+use limit::Limit;
 use watch::{Target, Watch};
 
 /// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
@@ -53,10 +59,15 @@ const EVENT_QUEUE: usize = 4096;
 pub fn run(command: &[String], options: &Options, view: &mut dyn LiveView) -> Result<Outcome, DaemonError> {
     let folder = Folder::create(&options.out)?;
     let ears = open_ears(&folder)?;
-    let child = worker::spawn(command, options, &folder)?;
+    let limit = options
+        .memory_limit_bytes
+        .map(|bytes| Limit::prepare(bytes, command));
+    let child = worker::spawn(command, options, &folder, limit.as_ref())?;
     let target = Target::Started(child.id());
     event::wait_for(child, ears.sender.clone());
-    conclude(command, options, &folder, target, &ears, view)
+    let mut outcome = conclude(command, options, &folder, target, &ears, view)?;
+    outcome.limit = limit.map(|limit| limit.result(&outcome.ending));
+    Ok(outcome)
 }
 
 /// Watches a process that already runs, until it ends, `--for` is over or a signal comes.

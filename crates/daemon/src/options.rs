@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use plimsoll_detect::{Baseline, Pace};
 use plimsoll_wire::agent::{CaptureMode, CapturePlan};
 
 /// What to watch and how.
@@ -36,6 +37,16 @@ pub struct Options {
     pub output: WorkerOutput,
     /// More variables for the worker's environment.
     pub environment: Vec<(String, String)>,
+    /// Whether the worker's pace is production's.
+    pub pace: Pace,
+    /// Hold the worker to this much memory.
+    pub memory_limit_bytes: Option<u64>,
+    /// Stop the worker when no job has finished for so long.
+    pub stall: Option<Duration>,
+    /// Stop the worker as soon as the answer is certain either way.
+    pub until_settled: bool,
+    /// A sound run of the same service to compare with.
+    pub baseline: Option<Baseline>,
 }
 
 /// Whether allocations are sampled.
@@ -88,6 +99,11 @@ impl Options {
             grace: Duration::from_secs(10),
             output: WorkerOutput::Inherit,
             environment: Vec::new(),
+            pace: Pace::Real,
+            memory_limit_bytes: None,
+            stall: None,
+            until_settled: false,
+            baseline: None,
         }
     }
 }

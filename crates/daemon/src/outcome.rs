@@ -5,13 +5,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use plimsoll_model::{AllocationStack, Reading, Report, Status};
+use plimsoll_model::{AllocationStack, Reading, Report, Status, TestLimit};
 use plimsoll_report::{Series, Story, Style};
 use plimsoll_wire::agent::AgentJob;
 
 use crate::folder::{Folder, write_private};
+use crate::limit::Ending;
 use crate::watch::{Record, StopCause};
 use crate::{DaemonError, worker};
+
+/// The readable forms of the report, in the run's folder.
+const REPORTS: [&str; 3] = ["report.json", "report.html", "report.md"];
 
 /// The end of a run.
 #[derive(Debug)]
@@ -25,7 +29,11 @@ pub struct Outcome {
     jobs: Vec<AgentJob>,
     status: Option<ExitStatus>,
     stopped: Option<StopCause>,
+    killed: bool,
     out: PathBuf,
+    pub(crate) ending: Ending,
+    /// The memory limit that was asked for, as it was held.
+    pub limit: Option<TestLimit>,
 }
 
 impl Outcome {
@@ -53,7 +61,10 @@ impl Outcome {
                 .collect(),
             status,
             stopped,
+            killed: record.killed,
             out: out.to_owned(),
+            ending: record.ending(),
+            limit: None,
         }
     }
 
@@ -65,6 +76,21 @@ impl Outcome {
     /// Why we ended the worker, if we did.
     pub fn stopped(&self) -> Option<StopCause> {
         self.stopped
+    }
+
+    /// Whether the worker did not end when it was asked to.
+    pub fn killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Folder of the run.
+    pub fn out(&self) -> &Path {
+        &self.out
+    }
+
+    /// Whether the process that we started has ended with a code other than 0, or by a signal.
+    pub fn ended_badly(&self) -> bool {
+        self.status.is_some_and(|status| !status.success())
     }
 
     /// Whether a signal ended the worker.
@@ -113,13 +139,22 @@ impl Outcome {
         }
     }
 
-    /// Writes every form and the trace into the run's folder.
-    pub(crate) fn write_all(&self, folder: &Folder) -> Result<(), DaemonError> {
-        for name in ["report.json", "report.html", "report.md"] {
-            let path = folder.out().join(name);
+    /// Writes the forms of the report anew after something was added to it.
+    ///
+    /// # Errors
+    /// [`DaemonError::Folder`].
+    pub fn write_again(&self) -> Result<(), DaemonError> {
+        for name in REPORTS {
+            let path = self.out.join(name);
             self.write_report(&path)
                 .map_err(|source| DaemonError::Folder { path, source })?;
         }
+        Ok(())
+    }
+
+    /// Writes every form and the trace into the run's folder.
+    pub(crate) fn write_all(&self, folder: &Folder) -> Result<(), DaemonError> {
+        self.write_again()?;
         for (name, lines) in [("trace.ndjson", self.trace()), ("jobs.ndjson", self.jobs())] {
             let path = folder.out().join(name);
             write_private(&path, &lines).map_err(|source| DaemonError::Folder { path, source })?;

@@ -182,6 +182,11 @@ impl Outside {
         self.total_rss.points().last().map(|(_, bytes)| *bytes)
     }
 
+    /// The largest resident memory of the whole tree that was seen.
+    pub fn peak_rss_bytes(&self) -> Option<u64> {
+        self.total_rss.points().iter().map(|(_, bytes)| *bytes).max()
+    }
+
     /// Looks taken.
     pub fn samples(&self) -> u64 {
         self.looks

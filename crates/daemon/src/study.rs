@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_attribute::{ClassGrowth, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
-use plimsoll_model::{Channel, Status, Suspect, Verdict};
+use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
 use crate::census;
@@ -16,6 +16,7 @@ use crate::folder::Folder;
 use crate::isolate::Isolate;
 use crate::judge::Judged;
 use crate::native::Native;
+use crate::profile::types;
 use crate::sources::FileSources;
 use crate::temper::temper;
 use crate::view::{LiveView, Phase};
@@ -39,6 +40,8 @@ pub struct Study {
     pub suspects: Vec<Suspect>,
     /// What the reader should know of the evidence.
     pub notes: Vec<String>,
+    /// Types over the dumps.
+    pub types: Vec<TypeProfile>,
 }
 
 /// Studies the evidence of the judged isolate.
@@ -49,6 +52,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
+            types: Vec::new(),
         });
     };
     let mut notes = Vec::new();
@@ -84,6 +88,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         verdict,
         suspects,
         notes,
+        types: types(&growth),
     })
 }
 

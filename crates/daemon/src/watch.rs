@@ -14,8 +14,10 @@ use plimsoll_wire::agent::{AgentCommand, AgentLine, AgentMessage, command_line};
 use rustix::process::Signal;
 
 use crate::allocations::Allocations;
+use crate::certainty::{Certainty, StallClock};
 use crate::event::{ConnectionId, Event};
 use crate::isolate::{Isolate, Thinned};
+use crate::limit::Ending;
 use crate::outside::Outside;
 use crate::view::{LiveView, Phase};
 use crate::{DaemonError, Options, worker};
@@ -34,6 +36,10 @@ pub enum StopCause {
     Duration,
     /// Ctrl-C or a signal to us.
     Signal,
+    /// No job has finished for too long.
+    Stalled,
+    /// The answer is certain.
+    Settled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,6 +94,24 @@ impl Record {
     pub fn live_heap_bytes(&self) -> Option<u64> {
         let last = |isolate: &Isolate| isolate.floors.points().last().map(|(_, floor)| floor.live_bytes);
         self.isolates.values().filter_map(last).max()
+    }
+
+    /// How the worker ended, for telling whether it ran into a limit.
+    pub fn ending(&self) -> Ending {
+        let heap = |isolate: &Isolate| {
+            let samples = isolate.samples.points().iter();
+            let used = samples
+                .rev()
+                .take(2)
+                .filter_map(|(_, sample)| sample.heap_used_bytes);
+            Some((used.max()?, isolate.hello.heap_limit_bytes?))
+        };
+        let fullest = |(used, limit): &(u64, u64)| used * 1000 / (*limit).max(1);
+        Ending {
+            failed: self.stopped.is_none() && self.status.is_some_and(|status| !status.success()),
+            heap: self.isolates.values().filter_map(heap).max_by_key(fullest),
+            peak_rss_bytes: self.outside.peak_rss_bytes(),
+        }
     }
 
     /// Plain growth of the live heap per job between the first and the last floor of the isolate that
@@ -150,6 +174,8 @@ pub struct Watch<'a> {
     signals: u32,
     /// The last evidence that was asked for has come.
     answered: bool,
+    stall: StallClock,
+    certainty: Certainty,
     view: &'a mut dyn LiveView,
 }
 
@@ -178,6 +204,8 @@ impl<'a> Watch<'a> {
             reached: BTreeSet::new(),
             signals: 0,
             answered: false,
+            stall: StallClock::new(Instant::now()),
+            certainty: Certainty::default(),
             view,
         }
     }
@@ -343,6 +371,9 @@ impl<'a> Watch<'a> {
                 self.stop(StopCause::Jobs, false);
             }
         }
+        if self.stopping == Stopping::No {
+            self.look_for_an_end();
+        }
         self.press_on();
         let phase = if self.stopping == Stopping::No {
             Phase::Watching
@@ -350,6 +381,20 @@ impl<'a> Watch<'a> {
             Phase::Stopping
         };
         self.view.update(&self.record, phase, self.began.elapsed());
+    }
+
+    /// Reasons to stop that lie in the worker: it hangs, or all is said.
+    fn look_for_an_end(&mut self) {
+        let jobs = self.record.jobs().values().sum();
+        let evidence = self.options.out.join("evidence");
+        if let Some(limit) = self.options.stall
+            && self.stall.stalled(jobs, limit, &evidence)
+        {
+            self.stop(StopCause::Stalled, false);
+        }
+        if self.options.until_settled && self.certainty.reached(jobs, &self.record, self.options) {
+            self.stop(StopCause::Settled, false);
+        }
     }
 
     /// Moves a stop that is under way on to its next step.

@@ -16,6 +16,7 @@ use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
 
 use crate::folder::Folder;
+use crate::limit::Limit;
 use crate::{AllocSampler, DaemonError, Options, WorkerOutput};
 
 /// The agent's configuration for this run.
@@ -40,19 +41,29 @@ const PROFILE_INTERVAL_BYTES: u64 = 256 << 10;
 ///
 /// # Errors
 /// [`DaemonError::NotFound`], [`DaemonError::NotExecutable`] and the like.
-pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<Child, DaemonError> {
+pub fn spawn(
+    command: &[String],
+    options: &Options,
+    folder: &Folder,
+    limit: Option<&Limit>,
+) -> Result<Child, DaemonError> {
     let (program, arguments) = command.split_first().expect("the command line demands a program");
     let mut process = Command::new(program);
     process
         .args(arguments)
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
+    let mut for_node = std::env::var("NODE_OPTIONS").ok();
+    if let Some(option) = limit.and_then(Limit::node_option) {
+        let all = for_node.map_or_else(|| option.clone(), |present| format!("{present} {option}"));
+        process.env("NODE_OPTIONS", &all);
+        for_node = Some(all);
+    }
     if options.agent {
         let files = AgentFiles::write(&folder.agents())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
-        let present = std::env::var("NODE_OPTIONS").ok();
         process
             .env(CONFIG_VARIABLE, config)
-            .env("NODE_OPTIONS", node_options(&files.entry(), present.as_deref()));
+            .env("NODE_OPTIONS", node_options(&files.entry(), for_node.as_deref()));
     }
     process.envs(sampler_variables(command, options, folder));
     if options.output == WorkerOutput::Stderr {
@@ -67,6 +78,12 @@ pub fn spawn(command: &[String], options: &Options, folder: &Folder) -> Result<C
                 source,
             })?;
         process.stdin(Stdio::null()).stdout(out).stderr(err);
+    }
+    if let Some(limit) = limit {
+        limit.apply(&mut process).map_err(|source| DaemonError::Start {
+            program: program.clone(),
+            source,
+        })?;
     }
     process.spawn().map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => DaemonError::NotFound {

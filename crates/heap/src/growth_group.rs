@@ -6,7 +6,7 @@ use crate::growth_anatomy::{RETAINERS_READ, holds};
 use crate::growth_chain::climb;
 use crate::growth_interval::{Finding, Later, Place, shape};
 use crate::growth_net::{
-    gains, is_machinery, net_of_flock, net_of_last_link, net_of_members, net_of_slot, samples,
+    gains, is_machinery, net_of_flock, net_of_last_link, net_of_members, net_of_rebuilt, net_of_slot, samples,
 };
 use crate::growth_reduce::is_synthetic;
 use crate::holder_pile::type_of;
@@ -215,7 +215,8 @@ impl<'l, 'a> Sharing<'l, 'a> {
         let fresh: u64 = tops.iter().map(|top| later.fresh_bytes[*top as usize]).sum();
         let net = match &place {
             Place::Members => net_of_members(later, owner, fresh)
-                .or_else(|| net_of_last_link(later, self.own_bytes, tops, fresh))?,
+                .or_else(|| net_of_last_link(later, self.own_bytes, tops, fresh))
+                .or_else(|| net_of_rebuilt(later, self.own_bytes, tops, fresh))?,
             Place::Slot(name) => net_of_slot(later, self.own_bytes, (owner, name), tops, fresh),
             Place::Flock(_) => net_of_flock(later, owner, tops, fresh)?,
         };

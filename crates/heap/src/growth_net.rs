@@ -6,11 +6,13 @@ use crate::growth_anatomy::NONE;
 use crate::growth_interval::Later;
 use crate::growth_members::{member_count, members_where};
 use crate::growth_reduce::flock_key;
-use crate::growth_weight::is_backing;
+use crate::growth_weight::{is_backing, is_learnt};
 use crate::{NodeIndex, NodeKind};
 
 /// Properties that an object must have gained to count as a dictionary rather than a record.
 const DICTIONARY_GAIN: i64 = 3;
+/// Links below which it is no chain.
+const CHAIN_LINKS: usize = 8;
 /// New objects kept as examples of a finding.
 const SAMPLES: usize = 48;
 
@@ -92,13 +94,11 @@ pub(crate) fn net_of_flock(later: &Later<'_>, owner: u32, tops: &[u32], fresh: u
 
 /// Links of the longest new chain among some new objects.
 fn chain_below(later: &Later<'_>, tops: &[u32]) -> usize {
-    /// Shorter than this it is no chain.
-    const LINKS: usize = 8;
     let heaviest = tops.iter().max_by_key(|top| later.fresh_bytes[**top as usize]);
     heaviest
         .map_or(0, |top| chain_links(later, *top).len())
-        .checked_sub(LINKS)
-        .map_or(0, |more| more + LINKS)
+        .checked_sub(CHAIN_LINKS)
+        .map_or(0, |more| more + CHAIN_LINKS)
 }
 
 /// New objects of the most frequent type down the heaviest way.
@@ -136,8 +136,9 @@ fn heavy_way<'l>(later: &'l Later<'_>, top: u32) -> impl Iterator<Item = u32> + 
 pub(crate) fn samples(later: &Later<'_>, tops: &[u32]) -> Vec<u32> {
     let graph = &later.anatomy.graph;
     let mut links = match tops {
-        [top] if heavy_path(later, *top).len() > 1 => heavy_path(later, *top),
+        [top] if heavy_path(later, *top).len() >= CHAIN_LINKS => heavy_path(later, *top),
         [top] if chain_below(later, tops) > 0 => chain_links(later, *top),
+        [top] => rebuilt(later, tops).map_or_else(|| heavy_path(later, *top), |rebuilt| rebuilt.members),
         _ => tops.to_vec(),
     };
     links.retain(|node| !is_backing(graph, NodeIndex(*node)));
@@ -157,6 +158,60 @@ pub(crate) fn net_of_last_link(later: &Later<'_>, own_bytes: f64, tops: &[u32], 
     let gained = chain_below(later, tops) as f64;
     let bytes = own_bytes.min(fresh as f64);
     (gained > 0.0 && 2.0 * bytes >= fresh as f64).then_some(Net {
+        bytes,
+        gained,
+        arrived: gained,
+    })
+}
+
+/// A collection that is made anew with every change (`list = [...list, item]`) and the new members in it.
+pub(crate) struct Rebuilt {
+    container: u32,
+    pub(crate) members: Vec<u32>,
+}
+
+/// The first new collection down the heaviest way from the heaviest of some new objects.
+pub(crate) fn rebuilt(later: &Later<'_>, tops: &[u32]) -> Option<Rebuilt> {
+    /// Steps from the object that is replaced to the collection in it.
+    const DEPTH: usize = 12;
+    /// New members below which it is just an object with a few fields.
+    const MEMBERS: usize = 8;
+    let graph = &later.anatomy.graph;
+    let heaviest = tops.iter().max_by_key(|top| later.fresh_bytes[**top as usize])?;
+    let is_collection = |at: &u32| graph.kind(NodeIndex(*at)) == NodeKind::Object;
+    heavy_way(later, *heaviest)
+        .take(DEPTH)
+        .filter(is_collection)
+        .find_map(|container| {
+            let members = new_members(later, container);
+            (members.len() >= MEMBERS).then_some(Rebuilt { container, members })
+        })
+}
+
+fn new_members(later: &Later<'_>, container: u32) -> Vec<u32> {
+    let members = std::cell::RefCell::new(Vec::new());
+    members_where(&later.anatomy.graph, NodeIndex(container), |node| {
+        let fresh = !later.old[node.0 as usize] && !is_learnt(&later.anatomy.graph, node);
+        if fresh {
+            members.borrow_mut().push(node.0);
+        }
+        fresh
+    });
+    members.into_inner()
+}
+
+/// The balance of a place whose collection was made anew: the place holds one object as before, the
+/// collection in it holds more.
+pub(crate) fn net_of_rebuilt(later: &Later<'_>, own_bytes: f64, tops: &[u32], fresh: u64) -> Option<Net> {
+    let rebuilt = rebuilt(later, tops)?;
+    let store = later.anatomy.graph.self_bytes(NodeIndex(rebuilt.container));
+    let table = crate::growth_members::table_of(&later.anatomy.graph, NodeIndex(rebuilt.container));
+    let store = store + table.map_or(0, |table| later.anatomy.graph.self_bytes(table));
+    let came = fresh.saturating_sub(store).max(1) as f64;
+    let bytes = own_bytes.min(fresh as f64);
+    // What went at the same time is no gain: a window that slides gains nothing.
+    let gained = rebuilt.members.len() as f64 * (bytes / came).clamp(0.0, 1.0);
+    (gained >= 1.0).then_some(Net {
         bytes,
         gained,
         arrived: gained,
@@ -184,6 +239,11 @@ pub(crate) fn net_of_slot(
     } else {
         heavy_path(later, tops[0]).len()
     };
+    if links < CHAIN_LINKS
+        && let Some(net) = net_of_rebuilt(later, bytes, tops, fresh)
+    {
+        return net;
+    }
     let gained = if fresh > 0 {
         links as f64 * bytes / fresh as f64
     } else {

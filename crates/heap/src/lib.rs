@@ -8,6 +8,7 @@ pub mod cpython;
 mod detached;
 mod diff;
 mod dominators;
+mod dump;
 mod graph;
 mod growth;
 mod growth_anatomy;
@@ -28,6 +29,7 @@ mod holder_place;
 mod holder_script;
 mod holder_search;
 mod holder_text;
+pub mod hprof;
 mod incoming;
 mod pattern;
 mod pattern_collection;
@@ -48,6 +50,7 @@ pub mod v8;
 pub use builder::GraphBuilder;
 pub use diff::{Census, TypeChange, compare};
 pub use dominators::{DominatorChildren, Dominators};
+pub use dump::{Detail, DumpError, DumpParser};
 pub use graph::{
     Edge, EdgeIndex, EdgeKind, EdgeName, Format, Graph, Location, NodeIndex, NodeKind, TextIndex,
 };

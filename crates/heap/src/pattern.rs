@@ -109,8 +109,8 @@ const RULES: [Rule; 14] = [
     backlog,
     retry_buffer,
     identity_map,
-    closure,
     cache,
+    closure,
     collection,
 ];
 

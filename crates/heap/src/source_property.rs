@@ -36,6 +36,26 @@ impl Scan<'_> {
             .map(|at| self.spot(self.tokens[at].start))
     }
 
+    /// Whether the variable declared at `spot` is what another module exports: `x = require(…)`,
+    /// `{ x } = require(…)`, `x = require(…).y`, `import x from`.
+    pub(crate) fn is_required(&self, spot: Spot) -> bool {
+        let Some(offset) = self.offset(spot) else {
+            return false;
+        };
+        let at = self.tokens.partition_point(|token| token.start < offset);
+        let opener = self.opener_of(at).filter(|open| self.tokens[*open].is("{"));
+        let pattern = opener.filter(|open| {
+            self.partner[*open].is_some_and(|close| {
+                self.tokens
+                    .get(close + 1)
+                    .is_some_and(|token| token.is("=") || token.is("from"))
+            })
+        });
+        let end = pattern.and_then(|open| self.partner[open]).unwrap_or(at);
+        let is = |ahead: usize, text: &str| self.tokens.get(end + ahead).is_some_and(|token| token.is(text));
+        is(1, "from") || is(1, "=") && (is(2, "require") && is(3, "(") || is(2, "await") && is(3, "import"))
+    }
+
     /// How much the word at a token looks like the first assignment of a property; `None` if not at all.
     fn property_rank(&self, at: usize) -> Option<u8> {
         let before = at.checked_sub(1).map(|before| self.tokens[before]);

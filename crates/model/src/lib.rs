@@ -6,16 +6,20 @@
 
 mod evidence;
 mod process;
+mod profile;
 mod reading;
 mod report;
 mod size;
 mod verdict;
+mod verification;
 
 pub use evidence::{AllocationStack, Evidence, EvidenceKind};
 pub use process::ProcessKey;
+pub use profile::{Collections, MemoryProfile, TypeProfile};
 pub use reading::{Floor, GcEvent, GcKind, JobCounts, Reading, Sample};
 pub use report::{
     ClassStatus, Cost, Exit, Gap, JobClass, Pattern, Quantiles, Report, Spike, Suspect, Window, Worker,
 };
 pub use size::{HumanBytes, parse_size};
 pub use verdict::{Channel, Estimate, Interval, Status, Verdict};
+pub use verification::{Gate, Retained, RetainedByClass, RetainedType, RunResult, TestLimit, Verification};

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::{AllocationStack, Estimate, Evidence, Verdict};
+use crate::{AllocationStack, Estimate, Evidence, MemoryProfile, Verdict, Verification};
 
 /// Everything that a run found out: the body of `plimsoll.report/1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub struct Report {
     pub evidence: Vec<Evidence>,
     /// What watching cost the worker.
     pub cost: Cost,
+    /// Figures by which releases are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryProfile>,
+    /// What `verify` made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verification>,
 }
 
 /// The worker process that the report speaks of.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
+use crate::commands::verify::VerifyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_daemon::{AllocSampler, GrowthLimit};
 use plimsoll_model::parse_size;
@@ -20,6 +21,7 @@ Examples:
   plimsoll demo                                      see it find a leak, in about a minute
   plimsoll run -- node worker.js                     watch a worker, explain its memory
   plimsoll run --jobs 1000 --fail-on leaking -- npm run worker
+  plimsoll verify --jobs 1000 -- node worker.js      the same as a gate: exit 0 if memory is bounded
   plimsoll attach 4711                               a Node process that already runs
   plimsoll heap growth A.heapsnapshot@100 B.heapsnapshot@550 C.heapsnapshot@1000",
     disable_help_subcommand = true,
@@ -38,6 +40,8 @@ pub enum Command {
     Run(RunArgs),
     /// The same for a process that already runs.
     Attach(AttachArgs),
+    /// Prove that memory is bounded over N jobs: exit 0, 1 (leak), 2 (could not), 3 (inconclusive).
+    Verify(VerifyArgs),
     /// Watch a mailer that leaks, to see what Plimsoll says.
     Demo(DemoArgs),
     /// Read heap dumps: what is in them, what changed, what grows, who holds it.
@@ -165,13 +169,15 @@ pub enum FailOn {
     Leaking,
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// Reads the value of an option.
+pub fn size(text: &str) -> Result<u64, String> {
     parse_size(text)
         .filter(|bytes| *bytes > 0)
         .ok_or_else(|| "expected a size such as 512M or 2GiB".into())
 }
 
-fn growth_limit(text: &str) -> Result<GrowthLimit, String> {
+/// Reads the value of an option.
+pub fn growth_limit(text: &str) -> Result<GrowthLimit, String> {
     let expected = || "expected a size per job or per day, such as 1KB/job or 50MB/day".to_owned();
     let (bytes, unit) = text.split_once('/').ok_or_else(expected)?;
     let bytes = size(bytes).map_err(|_| expected())? as f64;
@@ -182,7 +188,8 @@ fn growth_limit(text: &str) -> Result<GrowthLimit, String> {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Reads the value of an option.
+pub fn duration(text: &str) -> Result<Duration, String> {
     // A bare number is seconds, as in sleep(1) and timeout(1).
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string());
@@ -190,7 +197,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "expected a duration such as 90s, 10m or 2h".into())
 }
 
-fn share(text: &str) -> Result<f64, String> {
+/// Reads the value of an option.
+pub fn share(text: &str) -> Result<f64, String> {
     let percent: f64 = text
         .trim_end_matches('%')
         .trim()
@@ -203,7 +211,8 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
-fn report_path(text: &str) -> Result<PathBuf, String> {
+/// Reads the value of an option.
+pub fn report_path(text: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("json" | "html" | "md") => Ok(path),
@@ -211,7 +220,8 @@ fn report_path(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-fn capture_plan(text: &str) -> Result<CapturePlan, String> {
+/// Reads the value of an option.
+pub fn capture_plan(text: &str) -> Result<CapturePlan, String> {
     match text {
         "auto" => return Ok(CapturePlan::Mode(CaptureMode::Auto)),
         "never" => return Ok(CapturePlan::Mode(CaptureMode::Never)),

@@ -26,6 +26,11 @@ impl Watch {
         Watch::of(plimsoll, "run")
     }
 
+    /// `plimsoll verify`.
+    pub fn verify(plimsoll: &str) -> Watch {
+        Watch::of(plimsoll, "verify")
+    }
+
     /// `plimsoll attach`.
     pub fn attach(plimsoll: &str) -> Watch {
         Watch::of(plimsoll, "attach")

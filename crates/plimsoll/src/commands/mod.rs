@@ -4,3 +4,4 @@ pub mod demo;
 pub mod detect;
 pub mod heap;
 pub mod run;
+pub mod verify;

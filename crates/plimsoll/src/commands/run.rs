@@ -60,7 +60,7 @@ fn options(args: &WatchArgs, program: &str) -> anyhow::Result<Options> {
 }
 
 /// A report that cannot be written is better known before the worker has run for an hour.
-fn check_parent(path: &Path) -> anyhow::Result<()> {
+pub fn check_parent(path: &Path) -> anyhow::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -126,8 +126,16 @@ fn exit_code(outcome: &Outcome, fail_on: Option<FailOn>) -> u8 {
         _ => {}
     }
     match outcome.stopped() {
-        Some(StopCause::Jobs | StopCause::Duration) if outcome.ended_by_signal() => 0,
+        Some(StopCause::Jobs | StopCause::Duration | StopCause::Settled) if outcome.ended_by_signal() => 0,
         _ => outcome.shell_code(),
+    }
+}
+
+/// An error with what can be done about it.
+pub fn with_hint(error: &DaemonError) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => anyhow::anyhow!("{error}\n  hint: {hint}"),
+        None => anyhow::anyhow!("{error}"),
     }
 }
 

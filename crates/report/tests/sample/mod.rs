@@ -95,6 +95,8 @@ pub fn leaking() -> Sample {
             pauses_seconds: 1.02,
             dropped_records: 0,
         },
+        memory: None,
+        verify: None,
     };
     let notes = vec!["MaxListenersExceededWarning was seen once, for `SmtpPool` event `drain`.".into()];
     Sample {
@@ -180,6 +182,8 @@ pub fn empty() -> Sample {
         spikes: vec![],
         evidence: vec![],
         cost: Cost::default(),
+        memory: None,
+        verify: None,
     };
     Sample {
         report,

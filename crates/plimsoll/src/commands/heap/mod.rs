@@ -20,6 +20,7 @@ use clap::{Args, Subcommand};
 #[command(before_help = "\
 Examples:
   plimsoll heap summary worker.heapsnapshot
+  plimsoll heap summary --shallow worker.hprof
   plimsoll heap diff before.heapsnapshot after.heapsnapshot
   plimsoll heap growth a.heapsnapshot@100 b.heapsnapshot@550 c.heapsnapshot@1000
   plimsoll heap query worker.heapsnapshot 'type = \"Array\" and retained > 10MB limit 5'
@@ -51,6 +52,9 @@ pub struct SummaryArgs {
     /// The dump; `-` is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+    /// Counts and shallow sizes only: faster, no retained sizes
+    #[arg(long)]
+    pub shallow: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputArgs,

@@ -1,0 +1,3 @@
+const { run, payload } = require('./loop');
+let $$history = []; // HOLDER
+run(async (i) => { $$history = [...$$history, payload(i)]; });
