@@ -12,6 +12,8 @@ mod compose;
 mod error;
 mod event;
 mod folder;
+mod follow;
+mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
@@ -20,6 +22,7 @@ mod native;
 mod options;
 mod outcome;
 mod outside;
+mod picture;
 mod profile;
 mod readings;
 mod sources;
@@ -37,16 +40,19 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
 pub use folder::write_private;
+pub use follow::{Follower, identity};
 pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
+pub use temper::temper;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
 use event::Event;
 use folder::Folder;
 use limit::Limit;
+use picture::Pictures;
 use watch::{Target, Watch};
 
 /// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
@@ -116,10 +122,12 @@ fn conclude(
     ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut watch = Watch::new(options, target, view);
+    let pictures = Pictures::new(ears.sender.clone(), folder.evidence());
+    let mut watch = Watch::new(options, target, pictures, view);
     watch.look_at_allocations(folder.tables());
     let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
+    view.ended(&record);
     let farewells = record
         .isolates
         .values_mut()
