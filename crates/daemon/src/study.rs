@@ -66,7 +66,14 @@ pub fn study(
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
-    let mut verdict = temper(plimsoll_attribute::settle(verdict, &growth, effect));
+    // Memory that no allocator counts is in no picture of objects, so those say nothing against it.
+    let is_native = verdict.channel == Some(Channel::Native) && verdict.status == Status::Leaking;
+    let settled = if is_native {
+        verdict
+    } else {
+        plimsoll_attribute::settle(verdict, &growth, effect)
+    };
+    let mut verdict = temper(settled);
     if growth.points.len() >= DUMPS {
         verdict
             .next
