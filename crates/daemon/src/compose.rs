@@ -94,7 +94,7 @@ fn worker(command: &[String], options: &Options, record: &Record, isolate: Optio
 }
 
 /// The script rather than its interpreter: `node dist/worker.js` is `worker`.
-fn service_name(command: &[String]) -> String {
+pub(crate) fn service_name(command: &[String]) -> String {
     let wrappers = [
         "node", "npx", "npm", "tsx", "run", "yarn", "pnpm", "exec", "ts-node", "sh", "bash", "-c",
     ];

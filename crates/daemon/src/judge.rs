@@ -171,7 +171,7 @@ fn urgency(record: &Record, judged: &JudgedIsolate) -> f64 {
 
 /// Isolates that may be the worker: those in processes that run jobs, their threads and their
 /// children; where nobody runs jobs, every Node process that is no wrapper.
-fn candidates(record: &Record) -> Vec<ConnectionId> {
+pub(crate) fn candidates(record: &Record) -> Vec<ConnectionId> {
     let mut working: BTreeSet<u32> = record
         .isolates
         .values()
@@ -209,7 +209,7 @@ fn candidates(record: &Record) -> Vec<ConnectionId> {
 }
 
 /// The least of budget, cgroup, the runtime's own heap limit and the machine.
-fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) -> Option<u64> {
+pub(crate) fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) -> Option<u64> {
     let runtime = isolate.and_then(|isolate| isolate.hello.heap_limit_bytes);
     [
         options.budget_bytes,

@@ -12,6 +12,7 @@ mod compose;
 mod error;
 mod event;
 mod folder;
+mod follow;
 mod histogram;
 mod isolate;
 mod judge;
@@ -37,10 +38,12 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
 pub use folder::write_private;
+pub use follow::{Follower, identity};
 pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
+pub use temper::temper;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
@@ -120,6 +123,7 @@ fn conclude(
     watch.look_at_allocations(folder.tables());
     let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
+    view.ended(&record);
     let farewells = record
         .isolates
         .values_mut()
