@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use plimsoll_heap::{Dominators, Graph, GrowthStudy, NoSources, Point, Trend, cpython};
+use plimsoll_heap::{Dominators, Graph, Growth, GrowthStudy, NoSources, Point, Trend, cpython};
 use plimsoll_model::Pattern;
 use plimsoll_runtimes::python::picture::{PictureError, capture};
 
@@ -84,7 +84,7 @@ fn picture(pid: u32) -> Graph {
     parser.finish().unwrap()
 }
 
-fn check(python: &PathBuf) {
+fn check(python: &Path) {
     let mut child = Command::new(python)
         .args(["-c", WORKER])
         .stdin(Stdio::piped())
@@ -135,7 +135,10 @@ fn check(python: &PathBuf) {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let growth = study.finish(&NoSources);
+    check_growth(python, &study.finish(&NoSources));
+}
+
+fn check_growth(python: &Path, growth: &Growth) {
     let held = growth
         .holders
         .iter()

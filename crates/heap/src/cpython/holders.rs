@@ -251,7 +251,9 @@ impl<'g> Naming<'_, 'g> {
         }
         let sample = named.pile.samples.first().map(|node| NodeIndex(*node));
         if let Some(sample) = sample.filter(|sample| *sample != last) {
-            let edge = graph.edges(last).find(|edge| edge.to == sample);
+            let edge = graph
+                .edges(last)
+                .find(|edge| edge.to == sample && edge.name != crate::EdgeName::Name(""));
             path.push(edge.map_or_else(|| describe_node(graph, sample), |edge| describe_step(graph, edge)));
         }
         path
