@@ -8,6 +8,7 @@ use plimsoll_model::{
     AllocationStack, ClassStatus, Cost, Evidence, EvidenceKind, JobClass, Report, Spike, Window, Worker,
 };
 use plimsoll_report::{FloorPoint, Series};
+use plimsoll_runtimes::{Role, Runtime, python, recognise};
 use plimsoll_wire::agent::{AgentJob, AgentStack, ClassTotals};
 
 use crate::Options;
@@ -59,15 +60,24 @@ pub fn compose(
     let flame = isolate
         .and_then(|isolate| isolate.profile.as_ref())
         .map_or_else(|| record.allocations.flame(), |p| stacks(&p.stacks));
+    let mut all_notes = notes(record, &study.notes);
+    all_notes.extend(escape_note(command, options));
     Outcome::new(
         report,
         series,
         flame,
-        notes(record, &study.notes),
+        all_notes,
         judged.readings,
         record,
         folder.out(),
     )
+}
+
+/// An option of the interpreter's that keeps the agent out.
+fn escape_note(command: &[String], options: &Options) -> Option<String> {
+    let is_python = recognise(command, None) == Role::Program(Runtime::Python);
+    let arguments = command.get(1..).filter(|_| is_python && options.agent)?;
+    python::escape(arguments).map(|escape| escape.hint().to_owned())
 }
 
 /// RFC 3339 in UTC.
