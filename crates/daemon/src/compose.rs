@@ -96,7 +96,29 @@ fn worker(command: &[String], options: &Options, record: &Record, isolate: Optio
 /// The script rather than its interpreter: `node dist/worker.js` is `worker`.
 pub(crate) fn service_name(command: &[String]) -> String {
     let wrappers = [
-        "node", "npx", "npm", "tsx", "run", "yarn", "pnpm", "exec", "ts-node", "sh", "bash", "-c",
+        "node",
+        "npx",
+        "npm",
+        "tsx",
+        "run",
+        "yarn",
+        "pnpm",
+        "exec",
+        "ts-node",
+        "sh",
+        "bash",
+        "-c",
+        "python",
+        "python2",
+        "python3",
+        "celery",
+        "rq",
+        "arq",
+        "dramatiq",
+        "huey_consumer",
+        "poetry",
+        "pipenv",
+        "uv",
     ];
     let stem = |word: &String| {
         let path = std::path::Path::new(word);
@@ -546,6 +568,9 @@ mod tests {
             (vec!["npm", "run", "worker"], "worker"),
             (vec!["node", "--max-old-space-size=64", "a.mjs"], "a"),
             (vec!["node"], "node"),
+            (vec!["python3.12", "-u", "jobs/mailer.py"], "mailer"),
+            (vec!["celery", "-A", "shop.tasks", "worker"], "shop"),
+            (vec!["uv", "run", "python", "-m", "dramatiq", "app"], "app"),
         ] {
             let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
             assert_eq!(service_name(&command), expected, "{command:?}");

@@ -10,7 +10,7 @@ use crate::isolate::Isolate;
 use crate::readings::readings;
 use crate::temper::{classes_of_descriptors, unknown};
 use crate::watch::Record;
-use crate::{GrowthLimit, Options};
+use crate::{GrowthLimit, Options, footprint};
 
 /// The floors' answer.
 #[derive(Debug)]
@@ -39,7 +39,9 @@ pub fn judge(record: &Record, options: &Options) -> Vec<Judged> {
             let isolate = &record.isolates[&id];
             let limit = limit_bytes(record, options, Some(isolate));
             let readings = readings(record, isolate);
-            (id, assess(&readings, limit, options), readings, limit)
+            let mut assessment = assess(&readings, limit, options);
+            footprint::weigh(&mut assessment, isolate, record.started_at);
+            (id, assessment, readings, limit)
         })
         .collect();
     if judged.is_empty() {

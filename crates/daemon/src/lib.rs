@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod folder;
 mod follow;
+mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
@@ -21,6 +22,7 @@ mod native;
 mod options;
 mod outcome;
 mod outside;
+mod picture;
 mod profile;
 mod readings;
 mod sources;
@@ -50,6 +52,7 @@ pub use watch::{Record, StopCause};
 use event::Event;
 use folder::Folder;
 use limit::Limit;
+use picture::Pictures;
 use watch::{Target, Watch};
 
 /// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
@@ -119,7 +122,8 @@ fn conclude(
     ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut watch = Watch::new(options, target, view);
+    let pictures = Pictures::new(ears.sender.clone(), folder.evidence());
+    let mut watch = Watch::new(options, target, pictures, view);
     watch.look_at_allocations(folder.tables());
     let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plimsoll_attribute::{ClassGrowth, Input};
-use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
+use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, cpython, v8};
 use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
@@ -157,19 +157,32 @@ enum DumpError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
-    Parse(#[from] v8::ParseError),
+    V8(#[from] v8::ParseError),
+    #[error(transparent)]
+    Cpython(#[from] cpython::ParseError),
 }
 
-fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
+/// The name of a captured file says what it is: both were chosen on this side of the socket or checked there.
+fn read_dump(path: &Path) -> Result<Graph, DumpError> {
+    if path.extension().is_some_and(|ending| ending == "cpython") {
+        let mut parser = cpython::Parser::default();
+        feed(path, |piece| Ok(parser.feed(piece)?))?;
+        return Ok(parser.finish()?);
+    }
     let mut parser = v8::Parser::new(v8::Options::default());
+    feed(path, |piece| Ok(parser.feed(piece)?))?;
+    Ok(parser.finish()?)
+}
+
+fn feed(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), DumpError>) -> Result<(), DumpError> {
     let mut file = File::open(path)?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let length = file.read(&mut piece)?;
         if length == 0 {
-            return Ok(parser.finish()?);
+            return Ok(());
         }
-        parser.feed(&piece[..length])?;
+        take(&piece[..length])?;
     }
 }
 
