@@ -161,7 +161,7 @@ fn a_leak_opens_one_incident_and_reaches_the_receivers() {
             "--service",
             "mailer",
             "--for",
-            "10s",
+            "20s",
             "--out",
         ])
         .arg(folder.path().join("run"))
@@ -458,7 +458,7 @@ fn workers_without_our_agent_get_a_verdict() {
         (&json!("orders"), &json!("node"), &json!("otlp"))
     );
     assert_eq!(worker["jobs"], 720);
-    assert_eq!(worker["heap_used_bytes"], 20_000_000 + 239 * 500_000 + 1_000_000);
+    assert_eq!(worker["heap_used_bytes"].as_f64(), Some(140_500_000.0));
     let growth = worker["verdict"]["bytes_per_job"]["estimate"]
         .as_f64()
         .expect("an estimate");
