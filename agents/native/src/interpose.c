@@ -132,25 +132,27 @@ static int early_posix_memalign(void **address, size_t alignment, size_t bytes)
     return *address ? 0 : ENOMEM;
 }
 
-/* Whether this allocation is to be looked at. A size of 0 still is an allocation. */
+/* Whether this allocation is to be looked at. */
 static inline int due(size_t bytes)
 {
-    /* No program gets more than half of the address space. */
-    own.left -= (int64_t)(bytes & (SIZE_MAX >> 1)) + 1;
+    own.left -= charge(bytes);
     return UNLIKELY(own.left < 0);
 }
 
+/* Where the stack of the caller begins: its return address, and below it the saved frame pointer. */
+#define FRAME __builtin_frame_address(0)
+
 /* Apart, so that the common way keeps nothing in saved registers. */
-static NOINLINE void *sampled(void *address, size_t bytes)
+static NOINLINE void *sampled(void *address, size_t bytes, const uintptr_t *frame)
 {
     if (address)
-        sample_taken(address, bytes, 0);
+        sample_taken(address, bytes, 0, frame);
     return address;
 }
 
 static NOINLINE void *malloc_sampled(size_t bytes)
 {
-    return sample_due() ? sampled(real_malloc(bytes), bytes) : real_malloc(bytes);
+    return sample_due() ? sampled(real_malloc(bytes), bytes, FRAME) : real_malloc(bytes);
 }
 
 EXPORT void *malloc(size_t bytes)
@@ -160,7 +162,7 @@ EXPORT void *malloc(size_t bytes)
 
 static NOINLINE void *calloc_sampled(size_t count, size_t bytes)
 {
-    return sample_due() ? sampled(real_calloc(count, bytes), count * bytes) : real_calloc(count, bytes);
+    return sample_due() ? sampled(real_calloc(count, bytes), count * bytes, FRAME) : real_calloc(count, bytes);
 }
 
 EXPORT void *calloc(size_t count, size_t bytes)
@@ -195,6 +197,13 @@ static NOINLINE void *realloc_early(void *address, size_t bytes)
     return moved;
 }
 
+static NOINLINE void *realloc_sampled(void *address, size_t bytes)
+{
+    if (!bytes || !sample_due())
+        return real_realloc(address, bytes);
+    return sampled(real_realloc(address, bytes), bytes, FRAME);
+}
+
 /* A realloc is the end of one allocation and the beginning of another. */
 EXPORT void *realloc(void *address, size_t bytes)
 {
@@ -204,10 +213,7 @@ EXPORT void *realloc(void *address, size_t bytes)
      * leaves a live allocation that is no longer followed. */
     if (UNLIKELY(address && may_be_sampled(address)))
         forget(address);
-    if (!due(bytes) || !sample_due())
-        return real_realloc(address, bytes);
-    void *moved = real_realloc(address, bytes);
-    return bytes ? sampled(moved, bytes) : moved;
+    return due(bytes) ? realloc_sampled(address, bytes) : real_realloc(address, bytes);
 }
 
 EXPORT void *reallocarray(void *address, size_t count, size_t bytes)
@@ -224,20 +230,20 @@ EXPORT int posix_memalign(void **address, size_t alignment, size_t bytes)
 {
     int error = real_posix_memalign(address, alignment, bytes);
     if (!error && due(bytes) && sample_due())
-        sampled(*address, bytes);
+        sampled(*address, bytes, FRAME);
     return error;
 }
 
 EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
 {
     void *address = real_aligned_alloc(alignment, bytes);
-    return due(bytes) && sample_due() ? sampled(address, bytes) : address;
+    return due(bytes) && sample_due() ? sampled(address, bytes, FRAME) : address;
 }
 
 EXPORT void *memalign(size_t alignment, size_t bytes)
 {
     void *address = real_memalign(alignment, bytes);
-    return due(bytes) && sample_due() ? sampled(address, bytes) : address;
+    return due(bytes) && sample_due() ? sampled(address, bytes, FRAME) : address;
 }
 
 enum { PAGE_BYTES = 4096 };

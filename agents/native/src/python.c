@@ -78,6 +78,7 @@ static void (*get_allocator)(int, allocator *);
 static void (*set_allocator)(int, allocator *);
 static const void *code_type;
 static uintptr_t eval_start, eval_end;
+static uintptr_t interpreter_start, interpreter_end; /* code of the object that holds the loop */
 static uint32_t probation = PROBATION;
 static int off;
 static int hooked;
@@ -157,6 +158,11 @@ int python_is_eval(uintptr_t pc)
     return pc - eval_start < eval_end - eval_start;
 }
 
+int python_is_interpreter(uintptr_t pc)
+{
+    return pc - interpreter_start < interpreter_end - interpreter_start;
+}
+
 void python_names(const void *code, const void **file, const void **function)
 {
     *file = pointer_at(code, layout->file);
@@ -225,14 +231,14 @@ int python_resolve(const struct python_place *place, struct python_frame *frame)
 
 static int is_small_due(size_t bytes)
 {
-    own.left -= (int64_t)bytes + 1;
+    own.left -= charge(bytes);
     return UNLIKELY(own.left < 0);
 }
 
 static NOINLINE void *small_sampled(void *address, size_t bytes)
 {
     if (address && sample_due())
-        sample_taken(address, bytes, 1);
+        sample_taken(address, bytes, 1, __builtin_frame_address(0));
     return address;
 }
 
@@ -296,6 +302,30 @@ void python_hook(void)
     hook_domain(2, &below[1]);
 }
 
+/*
+ * The interpreter's table of its own allocator, which it writes only while nobody else's functions stand before
+ * it. For the agent inside the worker, which calls it with the interpreter's lock held: nothing allocates between.
+ */
+__attribute__((visibility("default"))) int plimsoll_block_statistics(void *stream);
+
+int plimsoll_block_statistics(void *stream)
+{
+    int (*write)(void *) = (int (*)(void *))dlsym(RTLD_DEFAULT, "_PyObject_DebugMallocStats");
+    if (!write)
+        return 0;
+    if (!below[1].malloc)
+        return write(stream);
+    allocator ours;
+    get_allocator(2, &ours);
+    int is_ours = ours.context == &below[1];
+    if (is_ours)
+        set_allocator(2, &below[1]);
+    int written = write(stream);
+    if (is_ours)
+        set_allocator(2, &ours);
+    return written;
+}
+
 uint32_t python_version(void)
 {
     return layout ? version : 0;
@@ -318,6 +348,21 @@ static int find_functions(void)
     return this_thread && line_of && is_initialized && holds_lock && get_allocator && set_allocator && code_type;
 }
 
+static int note_interpreter(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size, (void)unused;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + part->p_vaddr;
+        if (part->p_type != PT_LOAD || !(part->p_flags & PF_X) || eval_start - start >= part->p_memsz)
+            continue;
+        interpreter_start = start;
+        interpreter_end = start + part->p_memsz;
+        return 1;
+    }
+    return 0;
+}
+
 static void find_eval(void)
 {
     void *eval = dlsym(RTLD_DEFAULT, "_PyEval_EvalFrameDefault");
@@ -327,6 +372,7 @@ static void find_eval(void)
         return;
     eval_start = (uintptr_t)eval;
     eval_end = eval_start + ((const ElfW(Sym) *)symbol)->st_size;
+    dl_iterate_phdr(note_interpreter, NULL);
 }
 
 void python_prepare(void)

@@ -18,13 +18,16 @@
 #include "sampler.h"
 
 enum {
-    LEAST_INTERVAL_LOG2 = 14,
-    FIRST_INTERVAL_LOG2 = 16,
+    LEAST_INTERVAL_LOG2 = 13,
+    FIRST_INTERVAL_LOG2 = 15,
     MOST_INTERVAL_LOG2 = 30,
     /* The controller looks after so many samples. */
     CONTROL_EVERY = 64,
-    /* A table that stays locked for so long belongs to a thread that is stopped: the sample is dropped. */
-    SPINS = 4096,
+    /* The thread that holds the lock may have to wait for a CPU; after so many yields (some tens of
+     * milliseconds) it is taken to be stopped, and the sample is dropped. */
+    SPINS = 64,
+    YIELDS = 1 << 16,
+    MOST_SAMPLE_NS = 200000,
 };
 /* Of the CPU time of the process that samples may take: the aim is 1.05 in all, with the countdowns. */
 static const double MOST_SHARE = 0.02;
@@ -43,7 +46,7 @@ static atomic_int failed;
 static atomic_int owner; /* the process that the table belongs to */
 static atomic_int changing_hands;
 static atomic_uint interval_log2 = FIRST_INTERVAL_LOG2;
-static uint32_t least_interval_log2 = LEAST_INTERVAL_LOG2;
+static int is_interval_fixed;
 static char folder[512];
 static uint64_t began_ns;
 static uint64_t controlled_cpu_ns;
@@ -94,11 +97,11 @@ static void new_countdown(void)
 
 static int try_lock(void)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
+    for (int spin = 0; spin < YIELDS; spin++) {
         int open = 0;
         if (atomic_compare_exchange_weak_explicit(&lock, &open, 1, memory_order_acquire, memory_order_relaxed))
             return 1;
-        if (spin % 64 == 63)
+        if (spin >= SPINS)
             sched_yield();
     }
     return 0;
@@ -139,6 +142,7 @@ static int have_table(void)
     memset(filter, 0, sizeof filter);
     memset(filter_counts, 0, sizeof filter_counts);
     atomic_store(&lock, 0);
+    own.seed = 0; /* or all children would draw the same */
     table_forget_own();
     began_ns = clock_ns(CLOCK_MONOTONIC);
     controlled_cpu_ns = controlled_sampler_ns = 0;
@@ -159,36 +163,58 @@ static void control(void)
     controlled_cpu_ns = cpu_ns;
     controlled_sampler_ns = table->sampler_ns;
     uint32_t quarters = table->live * 4 / SLOT_COUNT;
-    uint32_t least = least_interval_log2 + (quarters >= 3 ? 8 : quarters == 2 ? 4 : quarters);
+    uint32_t least = LEAST_INTERVAL_LOG2 + (quarters >= 3 ? 8 : quarters == 2 ? 4 : quarters);
     if (share > MOST_SHARE || now < least)
         next = now + 1;
     else if (share < LEAST_SHARE && now > least)
         next = now - 1;
-    if (next <= MOST_INTERVAL_LOG2)
+    if (next <= MOST_INTERVAL_LOG2 && !is_interval_fixed)
         atomic_store(&interval_log2, next);
     table->interval_log2 = atomic_load(&interval_log2);
     table->python_hooked = python_is_hooked();
 }
 
-static void record(void *address, size_t bytes, int domain)
+/* Its stack, from memory where it came the same way before. Returns with the lock taken, or 0. */
+static int locked_stack(const uintptr_t *frame, uint32_t *stack)
 {
-    uint64_t from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     struct trace trace;
-    stack_take(&trace);
-    if (!try_lock()) {
-        __atomic_add_fetch(&table->dropped_busy, 1, __ATOMIC_RELAXED);
-        return;
+    trace.native_count = trace.python_count = trace.cut = 0;
+    python_take(&trace);
+    uint64_t key = stack_key(&trace, frame);
+    /* Read without the lock: an entry that is being written has another key. */
+    *stack = table_known_stack(key);
+    if (!*stack)
+        stack_take(&trace);
+    if (!try_lock())
+        return 0;
+    if (!*stack) {
+        *stack = table_stack(&trace);
+        if (key && *stack)
+            table_know_stack(key, *stack);
     }
-    uint32_t stack = table_stack(&trace);
-    uint32_t born_ms = (uint32_t)((clock_ns(CLOCK_MONOTONIC) - began_ns) / 1000000u);
+    return 1;
+}
+
+static int record(void *address, size_t bytes, int domain, const uintptr_t *frame)
+{
+    uint64_t from_ns = clock_ns(CLOCK_MONOTONIC);
+    uint32_t stack;
+    if (!locked_stack(frame, &stack)) {
+        __atomic_add_fetch(&table->dropped_busy, 1, __ATOMIC_RELAXED);
+        return 0;
+    }
+    uint32_t born_ms = (uint32_t)((from_ns - began_ns) / 1000000u);
     table->sampled++;
     int inserted = table_insert(address, bytes, stack, born_ms, own.interval_log2, domain);
     if (inserted)
         filter_add(address);
-    table->sampler_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
+    /* The clock of a thread costs a system call. A sample that took longer was not running all along. */
+    uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - from_ns;
+    table->sampler_ns += took_ns < MOST_SAMPLE_NS ? took_ns : MOST_SAMPLE_NS;
     if (table->sampled % CONTROL_EVERY == 0)
         control();
     unlock();
+    return 1;
 }
 
 /* A countdown has run out: is this allocation to be sampled? */
@@ -213,13 +239,19 @@ int64_t sample_due(void)
     return 1;
 }
 
-void sample_taken(void *address, size_t bytes, int domain)
+void sample_taken(void *address, size_t bytes, int domain, const uintptr_t *frame)
 {
     int before = errno;
     own.busy = 1;
+    int dropped = 0;
     if (have_table())
-        record(address, bytes, domain);
+        dropped = !record(address, bytes, domain, frame);
+    else
+        dropped = !atomic_load_explicit(&failed, memory_order_relaxed);
     new_countdown();
+    /* The next one stands in for it. */
+    if (UNLIKELY(dropped))
+        own.left = 0;
     own.busy = 0;
     if (UNLIKELY(domain == 0))
         python_hook();
@@ -286,8 +318,8 @@ void sampler_arm(void)
     if (interval) {
         int wanted = atoi(interval);
         if (wanted >= 0 && wanted <= MOST_INTERVAL_LOG2) {
-            least_interval_log2 = (uint32_t)wanted;
-            atomic_store(&interval_log2, least_interval_log2);
+            is_interval_fixed = 1;
+            atomic_store(&interval_log2, (uint32_t)wanted);
         }
     }
     own.busy = 1;

@@ -22,9 +22,20 @@ struct thread {
 };
 extern __thread struct thread own __attribute__((tls_model("initial-exec")));
 
+/* What an allocation takes off a countdown: its size up to a KiB, about the square root of it above, so
+ * that buffers do not crowd out the small blocks that most leaks are made of. One more, since a size of
+ * 0 still is an allocation. Readers reckon with the same (docs/formats/alloc-table.md). */
+static inline int64_t charge(size_t bytes)
+{
+    if (LIKELY(bytes < 2048))
+        return (int64_t)bytes + 1;
+    int halvings = (63 - __builtin_clzll(bytes) - 10) / 2;
+    return (int64_t)(bytes >> halvings) + 1;
+}
+
 /* sample.c */
 int64_t sample_due(void);
-void sample_taken(void *address, size_t bytes, int domain);
+void sample_taken(void *address, size_t bytes, int domain, const uintptr_t *frame);
 void forget_if_sampled(void *address);
 void sampler_arm(void);
 
@@ -61,6 +72,9 @@ extern struct table *table;
 int table_make(const char *folder, uint64_t now_ns);
 void table_forget_own(void);
 uint32_t table_stack(const struct trace *trace);
+uint32_t table_known_stack(uint64_t key);
+void table_know_stack(uint64_t key, uint32_t stack);
+uint64_t mix(uint64_t hash, uint64_t word);
 int table_insert(void *address, size_t bytes, uint32_t stack, uint32_t born_ms, uint8_t interval_log2, int domain);
 int table_remove(void *address);
 uint32_t table_string(const char *text, uint32_t length);
@@ -68,11 +82,13 @@ uint32_t table_string(const char *text, uint32_t length);
 /* stack.c */
 void stack_prepare(void);
 void stack_take(struct trace *trace);
+uint64_t stack_key(const struct trace *trace, const uintptr_t *frame);
 
 /* python.c */
 void python_prepare(void);
 void python_take(struct trace *trace);
 int python_is_eval(uintptr_t pc);
+int python_is_interpreter(uintptr_t pc);
 int python_resolve(const struct python_place *place, struct python_frame *frame);
 void python_names(const void *code, const void **file, const void **function);
 void python_hook(void);

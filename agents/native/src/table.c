@@ -6,6 +6,7 @@
 #include <link.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,14 @@ struct known_place {
 enum { KNOWN_PLACES = 4096 };
 static struct known_place known_place[KNOWN_PLACES];
 
+/* Stacks by the key of stack.c. */
+struct known_stack {
+    uint64_t key;
+    uint32_t stack;
+};
+enum { KNOWN_STACKS = 8192 };
+static struct known_stack known_stack[KNOWN_STACKS];
+
 static char *put_number(char *to, uint64_t number)
 {
     char digits[20];
@@ -45,6 +54,10 @@ static char *put_number(char *to, uint64_t number)
 /* Space is reserved: a full disk must show here, not as a bus error in the worker. */
 static struct table *map_file(const char *path)
 {
+    /* Growing a file past the limit would send a signal that ends the worker. */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur < sizeof(struct table))
+        return NULL;
     int file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0)
         return NULL;
@@ -90,16 +103,42 @@ void table_forget_own(void)
     memset(string_index, 0, sizeof string_index);
     memset(python_index, 0, sizeof python_index);
     memset(known_place, 0, sizeof known_place);
+    memset(known_stack, 0, sizeof known_stack);
 }
 
-/* FNV-1a with a finisher. */
+/* A round of the 64-bit finisher of MurmurHash3 (Appleby). */
+uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0xFF51AFD7ED558CCDull;
+    return hash ^ (hash >> 33);
+}
+
 static uint32_t hash_of(const void *data, size_t bytes)
 {
-    const unsigned char *at = data;
-    uint64_t hash = 0xCBF29CE484222325ull;
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ at[i]) * 0x100000001B3ull;
-    return (uint32_t)(hash ^ (hash >> 32));
+    uint64_t hash = bytes, word;
+    size_t at = 0;
+    for (; at + 8 <= bytes; at += 8) {
+        memcpy(&word, (const char *)data + at, 8);
+        hash = mix(hash, word);
+    }
+    word = 0;
+    memcpy(&word, (const char *)data + at, bytes - at);
+    return (uint32_t)mix(hash, word);
+}
+
+uint32_t table_known_stack(uint64_t key)
+{
+    const struct known_stack *known = &known_stack[key % KNOWN_STACKS];
+    return key && known->key == key ? known->stack : 0;
+}
+
+void table_know_stack(uint64_t key, uint32_t stack)
+{
+    struct known_stack *known = &known_stack[key % KNOWN_STACKS];
+    known->key = 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    known->stack = stack;
+    __atomic_store_n(&known->key, key, __ATOMIC_RELEASE);
 }
 
 uint32_t table_string(const char *text, uint32_t length)

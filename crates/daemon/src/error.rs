@@ -47,7 +47,7 @@ pub enum DaemonError {
     Signals(io::Error),
     /// The agent could not be put in place.
     #[error(transparent)]
-    Inject(#[from] plimsoll_runtimes::node::InjectError),
+    Inject(#[from] plimsoll_runtimes::InjectError),
     /// The process could not be attached to.
     #[error(transparent)]
     Attach(#[from] plimsoll_runtimes::node::AttachError),

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+
 use plimsoll_wire::agent::{AgentLine, MAX_LINE_BYTES, parse_line};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::SignalsInfo;
@@ -100,9 +103,21 @@ fn read_lines(id: ConnectionId, stream: UnixStream, events: &SyncSender<Event>) 
 /// Reports the end of the child.
 pub fn wait_for(mut child: Child, events: SyncSender<Event>) {
     thread::spawn(move || {
+        await_end(child.id());
         let status = child.wait();
         let _ = events.send(Event::Exited(status));
     });
+}
+
+/// Returns once the process has ended, without waiting for it: while another of our threads traces it, a wait
+/// would take the stops that are meant for that one. Kernels without process descriptors cannot tell; there the
+/// caller waits after all.
+fn await_end(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let opened = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let Some(process) = opened else { return };
+    let mut wanted = [PollFd::new(&process, PollFlags::IN)];
+    while poll(&mut wanted, None) == Err(rustix::io::Errno::INTR) {}
 }
 
 /// Turns signals to us into events, for as long as the worker is watched; after that they end us.

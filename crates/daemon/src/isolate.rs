@@ -143,7 +143,8 @@ impl Isolate {
             AgentMessage::Failed { message } => {
                 push_bounded(&mut self.failures, message);
             }
-            AgentMessage::Reached { .. }
+            AgentMessage::PictureReady(_)
+            | AgentMessage::Reached { .. }
             | AgentMessage::Closed {}
             | AgentMessage::Bye { .. }
             | AgentMessage::Unknown => {}

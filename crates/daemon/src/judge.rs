@@ -10,7 +10,7 @@ use crate::isolate::Isolate;
 use crate::readings::readings;
 use crate::temper::{classes_of_descriptors, unknown};
 use crate::watch::Record;
-use crate::{GrowthLimit, Options};
+use crate::{GrowthLimit, Options, footprint};
 
 /// The floors' answer.
 #[derive(Debug)]
@@ -39,7 +39,9 @@ pub fn judge(record: &Record, options: &Options) -> Vec<Judged> {
             let isolate = &record.isolates[&id];
             let limit = limit_bytes(record, options, Some(isolate));
             let readings = readings(record, isolate);
-            (id, assess(&readings, limit, options), readings, limit)
+            let mut assessment = assess(&readings, limit, options);
+            footprint::weigh(&mut assessment, isolate, record.started_at);
+            (id, assessment, readings, limit)
         })
         .collect();
     if judged.is_empty() {
@@ -171,7 +173,7 @@ fn urgency(record: &Record, judged: &JudgedIsolate) -> f64 {
 
 /// Isolates that may be the worker: those in processes that run jobs, their threads and their
 /// children; where nobody runs jobs, every Node process that is no wrapper.
-fn candidates(record: &Record) -> Vec<ConnectionId> {
+pub(crate) fn candidates(record: &Record) -> Vec<ConnectionId> {
     let mut working: BTreeSet<u32> = record
         .isolates
         .values()
@@ -209,7 +211,7 @@ fn candidates(record: &Record) -> Vec<ConnectionId> {
 }
 
 /// The least of budget, cgroup, the runtime's own heap limit and the machine.
-fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) -> Option<u64> {
+pub(crate) fn limit_bytes(record: &Record, options: &Options, isolate: Option<&Isolate>) -> Option<u64> {
     let runtime = isolate.and_then(|isolate| isolate.hello.heap_limit_bytes);
     [
         options.budget_bytes,

@@ -8,10 +8,13 @@
 mod allocations;
 mod census;
 mod certainty;
+mod classes;
 mod compose;
 mod error;
 mod event;
 mod folder;
+mod follow;
+mod footprint;
 mod histogram;
 mod isolate;
 mod judge;
@@ -20,6 +23,7 @@ mod native;
 mod options;
 mod outcome;
 mod outside;
+mod picture;
 mod profile;
 mod readings;
 mod sources;
@@ -37,16 +41,19 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 
 pub use error::DaemonError;
 pub use folder::write_private;
+pub use follow::{Follower, identity};
 pub use options::{AllocSampler, GrowthLimit, Options, WorkerOutput};
 pub use outcome::Outcome;
 pub use plimsoll_detect::{Baseline, Pace};
 pub use sources::FileSources;
+pub use temper::temper;
 pub use view::{LiveView, NoView, Phase};
 pub use watch::{Record, StopCause};
 
 use event::Event;
 use folder::Folder;
 use limit::Limit;
+use picture::Pictures;
 use watch::{Target, Watch};
 
 /// Events that may wait; past it the agents' sockets fill up and the agents drop and count.
@@ -116,10 +123,12 @@ fn conclude(
     ears: &Ears,
     view: &mut dyn LiveView,
 ) -> Result<Outcome, DaemonError> {
-    let mut watch = Watch::new(options, target, view);
+    let pictures = Pictures::new(ears.sender.clone(), folder.evidence());
+    let mut watch = Watch::new(options, target, pictures, view);
     watch.look_at_allocations(folder.tables());
     let mut record = watch.run(&ears.events)?;
     ears.watching.store(false, Ordering::Relaxed);
+    view.ended(&record);
     let farewells = record
         .isolates
         .values_mut()
@@ -151,7 +160,11 @@ fn explain(
     let first = judged
         .next()
         .expect("there is always one: the process as seen from outside");
-    let studied = study::study(record, &first, folder, view);
+    let effect = match options.growth_limit {
+        Some(_) => plimsoll_attribute::Effect::Declared,
+        None => plimsoll_attribute::Effect::Derived,
+    };
+    let studied = study::study(record, &first, effect, folder, view);
     if studied.verdict.status == Status::Leaking {
         return (first, studied);
     }
@@ -162,7 +175,7 @@ fn explain(
         )
     };
     for other in judged.filter(unsettled).take(STUDIED - 1) {
-        let study = study::study(record, &other, folder, view);
+        let study = study::study(record, &other, effect, folder, view);
         if study.verdict.status == Status::Leaking {
             return (other, study);
         }

@@ -116,6 +116,11 @@ impl Outcome {
         plimsoll_report::terminal(&self.story(Some(&html.to_string_lossy())), style)
     }
 
+    /// The summary that CI shows, as Markdown.
+    pub fn summary(&self) -> String {
+        plimsoll_report::ci::summary(&self.story(None))
+    }
+
     /// Writes one report; the ending of its name says which form.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use plimsoll_attribute::{ClassGrowth, Input};
-use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, v8};
+use plimsoll_attribute::{ClassGrowth, Effect, Input};
+use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, cpython, v8};
 use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
 
@@ -40,24 +40,40 @@ pub struct Study {
     pub suspects: Vec<Suspect>,
     /// What the reader should know of the evidence.
     pub notes: Vec<String>,
+    /// What grew per job between the last two of three dumps and is not traced to a job class.
+    pub untraced_bytes_per_job: Option<f64>,
     /// Types over the dumps.
     pub types: Vec<TypeProfile>,
 }
 
 /// Studies the evidence of the judged isolate.
-pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
+pub fn study(
+    record: &Record,
+    judged: &Judged,
+    effect: Effect,
+    folder: &Folder,
+    view: &mut dyn LiveView,
+) -> Study {
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
         return Native::of(record, None).take_into(Study {
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
+            untraced_bytes_per_job: None,
             types: Vec::new(),
         });
     };
     let mut notes = Vec::new();
     let growth = read_growth(record, isolate, folder, view, &mut notes);
-    let mut verdict = temper(plimsoll_attribute::settle(verdict, &growth));
+    // Memory that no allocator counts is in no picture of objects, so those say nothing against it.
+    let is_native = verdict.channel == Some(Channel::Native) && verdict.status == Status::Leaking;
+    let settled = if is_native {
+        verdict
+    } else {
+        plimsoll_attribute::settle(verdict, &growth, effect)
+    };
+    let mut verdict = temper(settled);
     if growth.points.len() >= DUMPS {
         verdict
             .next
@@ -73,7 +89,12 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         profile: &profile,
         base: Some(&isolate.hello.cwd),
     });
-    let least = LEAST_SHARE * verdict.minimum_effect_bytes_per_job.unwrap_or(0.0);
+    let mut least = LEAST_SHARE * verdict.minimum_effect_bytes_per_job.unwrap_or(0.0);
+    if verdict.status == Status::Leaking {
+        // The objects may have settled less than the floors could resolve.
+        let gains = suspects.iter().filter_map(|suspect| suspect.bytes_per_job);
+        least = least.min(LEAST_SHARE * gains.fold(0.0, f64::max));
+    }
     suspects.retain(|suspect| suspect.bytes_per_job.is_none_or(|bytes| bytes >= least));
     if verdict.channel == Some(Channel::Fds) {
         let census = record.outside.census(isolate.hello.pid);
@@ -83,13 +104,28 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         .iter_mut()
         .zip(1..)
         .for_each(|(suspect, rank)| suspect.rank = rank);
+    let untraced_bytes_per_job = untraced(&growth, &suspects);
     notes.extend(others(record, judged));
     Native::of(record, Some(isolate)).take_into(Study {
         verdict,
         suspects,
         notes,
+        untraced_bytes_per_job,
         types: types(&growth),
     })
+}
+
+fn untraced(growth: &Growth, suspects: &[Suspect]) -> Option<f64> {
+    let total = growth
+        .total_bytes_per_job
+        .last()
+        .filter(|_| growth.points.len() >= DUMPS)?;
+    let traced: f64 = suspects
+        .iter()
+        .filter(|suspect| suspect.job_class.is_some())
+        .filter_map(|suspect| suspect.bytes_per_job)
+        .sum();
+    Some(total - traced)
 }
 
 fn read_growth(
@@ -157,19 +193,32 @@ enum DumpError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
-    Parse(#[from] v8::ParseError),
+    V8(#[from] v8::ParseError),
+    #[error(transparent)]
+    Cpython(#[from] cpython::ParseError),
 }
 
-fn read_dump(path: &PathBuf) -> Result<Graph, DumpError> {
+/// The name of a captured file says what it is: both were chosen on this side of the socket or checked there.
+fn read_dump(path: &Path) -> Result<Graph, DumpError> {
+    if path.extension().is_some_and(|ending| ending == "cpython") {
+        let mut parser = cpython::Parser::default();
+        feed(path, |piece| Ok(parser.feed(piece)?))?;
+        return Ok(parser.finish()?);
+    }
     let mut parser = v8::Parser::new(v8::Options::default());
+    feed(path, |piece| Ok(parser.feed(piece)?))?;
+    Ok(parser.finish()?)
+}
+
+fn feed(path: &Path, mut take: impl FnMut(&[u8]) -> Result<(), DumpError>) -> Result<(), DumpError> {
     let mut file = File::open(path)?;
     let mut piece = vec![0; PIECE_BYTES];
     loop {
         let length = file.read(&mut piece)?;
         if length == 0 {
-            return Ok(parser.finish()?);
+            return Ok(());
         }
-        parser.feed(&piece[..length])?;
+        take(&piece[..length])?;
     }
 }
 

@@ -24,6 +24,8 @@ pub trait LiveView {
     fn update(&mut self, record: &Record, phase: Phase, elapsed: Duration);
     /// Something to say once.
     fn note(&mut self, text: &str);
+    /// Called once, when the worker has ended and before its evidence is read.
+    fn ended(&mut self, _: &Record) {}
 }
 
 /// Nobody looks on.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use plimsoll_model::JobCounts;
-use plimsoll_runtimes::node::{Role, recognise};
+use plimsoll_runtimes::{Role, recognise};
 use plimsoll_wire::agent::{AgentCommand, AgentLine, AgentMessage, command_line};
 use rustix::process::Signal;
 
@@ -19,6 +19,7 @@ use crate::event::{ConnectionId, Event};
 use crate::isolate::{Isolate, Thinned};
 use crate::limit::Ending;
 use crate::outside::Outside;
+use crate::picture::Pictures;
 use crate::view::{LiveView, Phase};
 use crate::{DaemonError, Options, worker};
 
@@ -26,6 +27,8 @@ const DAY_SECONDS: f64 = 86_400.0;
 const TICK: Duration = Duration::from_millis(200);
 /// After the worker's end its agents have said everything; a child that outlives it keeps its line open.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// A picture of tens of millions of objects is read and written in so long.
+const LAST_PICTURES: Duration = Duration::from_secs(60);
 
 /// Why the worker is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,6 +177,7 @@ pub struct Watch<'a> {
     signals: u32,
     /// The last evidence that was asked for has come.
     answered: bool,
+    pictures: Pictures,
     stall: StallClock,
     certainty: Certainty,
     view: &'a mut dyn LiveView,
@@ -181,7 +185,7 @@ pub struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     /// A loop over `target`, which has just been started or attached to.
-    pub fn new(options: &'a Options, target: Target, view: &'a mut dyn LiveView) -> Self {
+    pub fn new(options: &'a Options, target: Target, pictures: Pictures, view: &'a mut dyn LiveView) -> Self {
         let started_at = unix_now();
         let record = Record {
             started_at,
@@ -204,6 +208,7 @@ impl<'a> Watch<'a> {
             reached: BTreeSet::new(),
             signals: 0,
             answered: false,
+            pictures,
             stall: StallClock::new(Instant::now()),
             certainty: Certainty::default(),
             view,
@@ -258,17 +263,21 @@ impl<'a> Watch<'a> {
         let deadline = Instant::now() + LAST_WORDS;
         // Connections that were never accepted before the worker's end arrive here as well.
         let mut quiet_until = Instant::now() + Duration::from_millis(50);
-        while self.record.isolates.values().any(|isolate| isolate.open) || Instant::now() < quiet_until {
-            let until = if self.record.isolates.values().any(|isolate| isolate.open) {
-                deadline
-            } else {
-                quiet_until
+        loop {
+            let is_open = self.record.isolates.values().any(|isolate| isolate.open);
+            let until = match is_open {
+                _ if self.pictures.are_pending() => deadline + LAST_PICTURES,
+                true => deadline,
+                false => quiet_until,
             };
-            let Some(wait) = until.checked_duration_since(Instant::now()) else {
+            if Instant::now() >= until {
                 break;
-            };
+            }
+            // Pictures end without an event where nobody is left to hear it.
+            let wait = until.saturating_duration_since(Instant::now()).min(TICK);
             match events.recv_timeout(wait) {
                 Ok(Event::Signal { .. } | Event::Exited(_)) => {}
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(event) => {
                     quiet_until = Instant::now() + Duration::from_millis(50);
                     self.take(event).unwrap_or_default();
@@ -317,6 +326,11 @@ impl<'a> Watch<'a> {
             line.t = unix_now();
         }
         let at = line.t;
+        if let AgentMessage::PictureReady(ready) = &line.message
+            && let Some(stream) = self.commands.get(&id).and_then(|stream| stream.try_clone().ok())
+        {
+            return self.pictures.take(id, at, ready.clone(), stream);
+        }
         let (counts, reached, closed) = match &line.message {
             AgentMessage::Jobs(_) => (true, None, false),
             AgentMessage::Reached { closing, .. } => (false, Some(*closing), false),
@@ -467,7 +481,8 @@ impl<'a> Watch<'a> {
             .map(|isolate| isolate.hello.ppid)
             .collect();
         let is_primary = |isolate: &&Isolate| {
-            parents.contains(&isolate.hello.pid) && recognise(&isolate.hello.argv, None) == Role::Node
+            parents.contains(&isolate.hello.pid)
+                && matches!(recognise(&isolate.hello.argv, None), Role::Program(_))
         };
         let primaries: Vec<u32> = open()
             .filter(is_primary)

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use plimsoll_model::Exit;
 use plimsoll_runtimes::native::{Reach, SamplerFiles, Scope, binary_of, environment, reach};
-use plimsoll_runtimes::node::{AgentFiles, Role, attach, node_options, recognise};
+use plimsoll_runtimes::node::{AgentFiles, attach, node_options};
+use plimsoll_runtimes::{Role, Runtime, python, recognise};
 use plimsoll_sample::{Identity, Roots};
 use plimsoll_wire::agent::{AgentConfig, CONFIG_VARIABLE};
 use signal_hook::low_level::signal_name;
@@ -61,9 +62,15 @@ pub fn spawn(
     if options.agent {
         let files = AgentFiles::write(&folder.agents())?;
         let config = serde_json::to_string(&agent_config(options, folder)).expect("plain data serialises");
+        let python = python::AgentFiles::write(&folder.agents())?;
+        let present = inherited(options, "PYTHONPATH");
         process
             .env(CONFIG_VARIABLE, config)
-            .env("NODE_OPTIONS", node_options(&files.entry(), for_node.as_deref()));
+            .env("NODE_OPTIONS", node_options(&files.entry(), for_node.as_deref()))
+            .env(
+                "PYTHONPATH",
+                python::python_path(python.folder(), present.as_deref()),
+            );
     }
     process.envs(sampler_variables(command, options, folder));
     if options.output == WorkerOutput::Stderr {
@@ -100,6 +107,14 @@ pub fn spawn(
     })
 }
 
+/// What the worker would have found in its environment.
+fn inherited(options: &Options, name: &str) -> Option<String> {
+    let given = options.environment.iter().rev().find(|(known, _)| known == name);
+    given
+        .map(|(_, value)| value.clone())
+        .or_else(|| std::env::var(name).ok())
+}
+
 /// Variables that load the allocation sampler, if this worker gets one.
 fn sampler_variables(command: &[String], options: &Options, folder: &Folder) -> Vec<(&'static str, String)> {
     let search = std::env::var_os("PATH");
@@ -111,7 +126,9 @@ fn sampler_variables(command: &[String], options: &Options, folder: &Folder) -> 
         AllocSampler::On => true,
         // Node samples by itself, also where npm and the like start it.
         AllocSampler::Auto => {
-            options.agent && recognise(command, Some(&binary)) != Role::Node && !is_node(&binary)
+            options.agent
+                && recognise(command, Some(&binary)) != Role::Program(Runtime::Node)
+                && !is_node(&binary)
         }
     };
     let Some(tables) = folder.tables().filter(|_| wanted) else {

@@ -156,6 +156,8 @@ pub struct Graph {
     pub(crate) edge_kinds: Vec<EdgeKind>,
     pub(crate) edge_names: Vec<u32>,
     pub(crate) edge_targets: Vec<u32>,
+    /// Weak references that the reader left out, as they hold nothing.
+    pub(crate) left_out: u32,
     pub(crate) texts: Texts,
     /// Texts that nodes read as, where that is not their name; sorted by node.
     pub(crate) values: Vec<(u32, u32)>,
@@ -185,6 +187,11 @@ impl Graph {
     /// Number of edges.
     pub fn edge_count(&self) -> u32 {
         self.edge_targets.len() as u32
+    }
+
+    /// References that the dump has: edges, and weak ones that the reader left out.
+    pub fn reference_count(&self) -> u64 {
+        u64::from(self.edge_count()) + u64::from(self.left_out)
     }
 
     /// All nodes, the root first.

@@ -155,6 +155,9 @@ pub fn describe_step(graph: &Graph, edge: Edge<'_>) -> String {
 pub fn describe_node(graph: &Graph, node: NodeIndex) -> String {
     let name = graph.name(node);
     if graph.format() != Format::V8 && !name.is_empty() {
+        if graph.kind(node) == NodeKind::ObjectShape {
+            return format!("class {}", shorten(name));
+        }
         return match graph.value(node) {
             Some(value) => format!("{} \"{}\"", shorten(name), shorten(value).escape_debug()),
             None => shorten(name),

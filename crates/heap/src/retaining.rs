@@ -1,6 +1,6 @@
 //! Which edges keep their target alive, as the runtime's own tools see it.
 
-use crate::graph::{EdgeIndex, EdgeKind, Graph, NodeIndex, NodeKind};
+use crate::graph::{EdgeIndex, EdgeKind, Format, Graph, NodeIndex, NodeKind};
 
 /// A set of small numbers, one bit each.
 #[derive(Debug, Clone)]
@@ -52,6 +52,9 @@ pub struct RetainingEdges(BitSet);
 impl RetainingEdges {
     /// Sorts out all edges: two passes over them, the second on two cores; one bit an edge is kept.
     pub fn of(graph: &Graph) -> Self {
+        if graph.format() != Format::V8 {
+            return Self(strong(graph));
+        }
         let owned = owned_by_program(graph);
         let nodes = graph.node_count();
         // Half of the edges each. The cut lies inside a word of the set: both halves have it.
@@ -83,6 +86,20 @@ impl RetainingEdges {
     pub(crate) fn remove(&mut self, edge: u32) {
         self.0.remove(edge);
     }
+}
+
+/// All edges but weak ones and those to oneself: other runtimes say which are weak.
+fn strong(graph: &Graph) -> BitSet {
+    let mut edges = BitSet::with_len(graph.edge_targets.len());
+    for node in 0..graph.node_count() {
+        for edge in graph.edge_range(NodeIndex(node)) {
+            let is_weak = graph.edge_kinds.get(edge as usize) == Some(&EdgeKind::Weak);
+            if !is_weak && graph.edge_targets[edge as usize] != node {
+                edges.insert(edge);
+            }
+        }
+    }
+    edges
 }
 
 /// The edges of some nodes that count.

@@ -47,9 +47,15 @@ const SHARED: [(NodeKind, &str); 15] = [
 ];
 
 /// The type of all nodes of a kind: V8's only, other runtimes name each node after its type.
+/// The type of class objects of a JVM.
+const CLASSES: u32 = 12;
+
 fn shared(format: Format, kind: NodeKind) -> Option<u32> {
-    if format != Format::V8 {
-        return None;
+    match (format, kind) {
+        (Format::V8, _) => {}
+        // Class objects, each of which has the name of its class.
+        (Format::Hprof, NodeKind::ObjectShape) => return Some(CLASSES),
+        _ => return None,
     }
     Some(match kind {
         NodeKind::Object | NodeKind::Native => return None,
@@ -75,7 +81,13 @@ impl Types {
     /// Finds all types: 4 bytes a text are kept.
     pub fn of(graph: &Graph) -> Self {
         let mut this = Self {
-            names: SHARED.iter().map(|(_, name)| (*name).to_owned()).collect(),
+            names: SHARED
+                .iter()
+                .map(|(kind, name)| match (graph.format(), kind) {
+                    (Format::Hprof, NodeKind::ObjectShape) => "(class)".to_owned(),
+                    _ => (*name).to_owned(),
+                })
+                .collect(),
             by_text: vec![UNNAMED; graph.texts.len()],
             detached_by_text: HashMap::new(),
         };
@@ -178,8 +190,8 @@ pub struct TypeRow {
 pub struct Summary {
     /// Number of nodes.
     pub nodes: u32,
-    /// Number of edges.
-    pub edges: u32,
+    /// Number of references.
+    pub edges: u64,
     /// All shallow sizes.
     pub self_bytes: u64,
     /// Every type that has nodes, the largest retained size first.
@@ -189,7 +201,15 @@ pub struct Summary {
 impl Summary {
     /// Adds up a graph by type.
     pub fn of(graph: &Graph, types: &Types, dominators: &Dominators) -> Self {
-        let mut rows = rows_by_type(graph, types, dominators);
+        let rows = rows_by_type(graph, types, dominators);
+        Self {
+            nodes: graph.node_count(),
+            ..Self::of_rows(rows, graph.reference_count())
+        }
+    }
+
+    /// Rows that were added up elsewhere: those that have nodes, sorted.
+    pub(crate) fn of_rows(mut rows: Vec<TypeRow>, references: u64) -> Self {
         rows.retain(|row| row.count > 0);
         rows.sort_by(|a, b| {
             (b.retained_bytes, b.self_bytes, &a.type_name).cmp(&(
@@ -198,17 +218,18 @@ impl Summary {
                 &b.type_name,
             ))
         });
+        let nodes: u64 = rows.iter().map(|row| row.count).sum();
         Self {
-            nodes: graph.node_count(),
-            edges: graph.edge_count(),
+            nodes: u32::try_from(nodes).unwrap_or(u32::MAX),
+            edges: references,
             self_bytes: rows.iter().map(|row| row.self_bytes).sum(),
             types: rows,
         }
     }
 }
 
-/// One row for each type, in the order of their numbers.
-pub(crate) fn rows_by_type(graph: &Graph, types: &Types, dominators: &Dominators) -> Vec<TypeRow> {
+/// Counts and shallow sizes, one row for each type, in the order of their numbers.
+pub(crate) fn shallow_rows(graph: &Graph, types: &Types) -> Vec<TypeRow> {
     let row = |name: &String| TypeRow {
         type_name: name.clone(),
         count: 0,
@@ -221,6 +242,12 @@ pub(crate) fn rows_by_type(graph: &Graph, types: &Types, dominators: &Dominators
         row.count += 1;
         row.self_bytes = row.self_bytes.saturating_add(graph.self_bytes(node));
     }
+    rows
+}
+
+/// One row for each type, in the order of their numbers.
+pub(crate) fn rows_by_type(graph: &Graph, types: &Types, dominators: &Dominators) -> Vec<TypeRow> {
+    let mut rows = shallow_rows(graph, types);
     // In the order of a walk down the dominator tree, a node below another of its type comes before
     // the end of that one's subtree. Nodes without a size of their own (roots) stand for nothing.
     let mut covered_to = vec![0u32; rows.len()];

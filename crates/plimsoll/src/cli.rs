@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::commands::audit::{AuditArgs, TokenArgs};
 use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
+use crate::commands::incident::IncidentArgs;
+use crate::commands::serve::ServeArgs;
 use crate::commands::verify::VerifyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use plimsoll_daemon::{AllocSampler, GrowthLimit};
@@ -48,6 +51,14 @@ pub enum Command {
     Heap(HeapArgs),
     /// Tell a leak from noise in recorded series.
     Detect(DetectArgs),
+    /// Collect from many workers: dashboard, API, alerts.
+    Serve(ServeArgs),
+    /// Incidents of a collector.
+    Incident(IncidentArgs),
+    /// The audit log of a collector.
+    Audit(AuditArgs),
+    /// Tokens that a collector takes.
+    Token(TokenArgs),
 }
 
 /// What `run` and `attach` share.
@@ -86,6 +97,9 @@ pub struct WatchArgs {
     /// Exit with 1 if leaking, 3 if inconclusive
     #[arg(long, value_name = "VERDICT", value_enum)]
     pub fail_on: Option<FailOn>,
+    /// Send what happens to a collector, as it happens (default: $PLIMSOLL_SERVER)
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
     /// Print the report as JSON on stdout (the worker's own output goes to stderr)
     #[arg(long)]
     pub json: bool,

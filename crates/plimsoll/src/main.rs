@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod live;
+mod relay;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
         Command::Demo(args) => (commands::demo::run(args), OUR_FAILURE),
         Command::Detect(args) => (commands::detect::run(args), COULD_NOT),
         Command::Heap(args) => (commands::heap::run(args), COULD_NOT),
+        Command::Serve(args) => (commands::serve::run(args), COULD_NOT),
+        Command::Incident(args) => (commands::incident::run(args), COULD_NOT),
+        Command::Audit(args) => (commands::audit::audit(args), COULD_NOT),
+        Command::Token(args) => (commands::audit::token(args), COULD_NOT),
     };
     result.unwrap_or_else(|error| {
         eprintln!("plimsoll: {error:#}");

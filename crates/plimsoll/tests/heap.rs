@@ -91,7 +91,7 @@ fn summary_is_the_same_from_file_pipe_gzip_and_zstd() {
 fn a_file_that_is_no_dump_says_what_it_is() {
     let folder = Folder::new();
     let cases: [(&str, &[u8], &str); 5] = [
-        ("a.hprof", b"JAVA PROFILE 1.0.2\0", "JVM heap dump (hprof)"),
+        ("a.hprof", b"JAVA PROFILE 1.0.2\0", "ends early: 19 bytes"),
         ("a.json", br#"{"name":"left-pad"}"#, "other JSON"),
         ("a.txt", b"hello\n", "plain text"),
         ("empty", b"", "an empty file"),
@@ -110,6 +110,32 @@ fn a_file_that_is_no_dump_says_what_it_is() {
     }
     let output = heap(&["summary", "/nowhere/a.heapsnapshot"], None);
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_jvm_dump_is_told_by_its_first_bytes() {
+    let folder = Folder::new();
+    let dump = include_bytes!("../../heap/tests/data/jdk17.hprof.gz");
+    let path = folder.file("no-suffix", dump);
+    let whole = json(&heap(&["summary", "--json", text(&path)], None));
+    assert_eq!(
+        (&whole["format"], &whole["nodes"]),
+        (&"hprof".into(), &4861.into())
+    );
+    let shallow = json(&heap(&["summary", "--shallow", "--json", "-"], Some(dump)));
+    let jobs = |summary: &serde_json::Value| -> serde_json::Value {
+        let types = summary["types"].as_array().unwrap();
+        types
+            .iter()
+            .find(|row| row["type"] == "Worker$Job")
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        (&jobs(&whole)["count"], &jobs(&shallow)["count"]),
+        (&30.into(), &30.into())
+    );
+    assert_eq!(jobs(&shallow)["retained_bytes"], serde_json::Value::Null);
 }
 
 #[test]

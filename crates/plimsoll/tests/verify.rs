@@ -73,9 +73,9 @@ fn a_worker_that_does_not_do_its_part_is_told_apart_from_a_leak() {
     );
     check(
         &[("HANG_AT", "500")],
-        &["--jobs", "2000", "--stall", "2s"],
+        &["--jobs", "2000", "--stall", "8s"],
         2,
-        "no job finished for 2 s after 500 of 2000 jobs",
+        "no job finished for 8 s after 500 of 2000 jobs",
     );
 }
 

@@ -7,6 +7,7 @@
 //! untrusted: each sink escapes what its medium could take for an instruction, and shortens what is
 //! too long. What is unknown is said in words; `null` and `NaN` never reach a reader.
 
+pub mod ci;
 mod figures;
 mod floor_line;
 mod html;

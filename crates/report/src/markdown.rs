@@ -39,7 +39,7 @@ pub fn markdown(story: &Story) -> String {
 }
 
 /// A sentence: nothing of it is markup, except what stands in backticks, which stays code.
-fn text(sentence: &str) -> String {
+pub(crate) fn text(sentence: &str) -> String {
     let sentence = words::sentence(sentence);
     let parts: Vec<&str> = sentence.split('`').collect();
     if parts.len().is_multiple_of(2) {

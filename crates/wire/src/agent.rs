@@ -85,6 +85,8 @@ pub enum AgentMessage {
         /// Its name.
         file: String,
     },
+    /// The process stands still between two jobs and waits for a picture of it.
+    PictureReady(PictureReady),
     /// A capture that did not happen.
     EvidenceSkipped {
         /// Why.
@@ -234,6 +236,8 @@ pub struct AgentFloor {
     pub external_bytes: Option<u64>,
     pub array_buffers_bytes: Option<u64>,
     pub rss_bytes: Option<u64>,
+    /// Resident memory that no file backs, right after free pages were given back.
+    pub resident_bytes: Option<u64>,
     pub in_flight: u32,
     pub pause_seconds: Option<f64>,
     pub jobs: Option<BTreeMap<String, u64>>,
@@ -306,6 +310,17 @@ pub struct AgentEvidence {
     pub reason: Option<String>,
 }
 
+/// The process waits, for a moment, for a picture that is taken from outside.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct PictureReady {
+    pub jobs: u64,
+    pub jobs_by_class: BTreeMap<String, u64>,
+    pub in_flight: u32,
+    pub reason: Option<String>,
+}
+
 /// Surviving allocations by stack.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
@@ -372,6 +387,11 @@ pub enum AgentCommand {
     Stop,
     /// Undo every patch and go silent.
     Detach,
+    /// The picture that was waited for is taken, or there will be none.
+    PictureTaken {
+        /// Whether there will be none, so that the agent may write one itself.
+        refused: bool,
+    },
 }
 
 /// Reads one line.
@@ -421,5 +441,9 @@ mod tests {
     #[test]
     fn commands_are_lines() {
         assert_eq!(command_line(AgentCommand::Capture), b"{\"type\":\"capture\"}\n");
+        assert_eq!(
+            command_line(AgentCommand::PictureTaken { refused: false }),
+            b"{\"type\":\"picture-taken\",\"refused\":false}\n"
+        );
     }
 }

@@ -5,4 +5,5 @@
 
 pub mod agent;
 pub mod report;
+pub mod stream;
 pub mod trace;

@@ -11,6 +11,7 @@ use plimsoll_model::Status;
 
 use crate::cli::{AttachArgs, FailOn, RunArgs, WatchArgs};
 use crate::live::Terminal;
+use crate::relay::Relay;
 
 /// Starts a worker, watches it, explains it.
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -22,9 +23,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if args.watch.json {
         options.output = WorkerOutput::Stderr;
     }
-    let mut view = Terminal::new(args.jobs, args.watch.duration);
+    let view = Terminal::new(args.jobs, args.watch.duration);
+    let mut view = Relay::new(view, &args.watch, &options, &args.command)?;
     match plimsoll_daemon::run(&args.command, &options, &mut view) {
-        Ok(outcome) => finish(&outcome, &args.watch, &mut view),
+        Ok(outcome) => finish(&outcome, &args.watch, view.finish(&outcome)),
         Err(error) => Ok(failed(&error)),
     }
 }
@@ -32,9 +34,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
 /// Watches a process that already runs.
 pub fn attach(args: &AttachArgs) -> anyhow::Result<ExitCode> {
     let options = options(&args.watch, &format!("pid-{}", args.pid))?;
-    let mut view = Terminal::new(None, args.watch.duration);
+    let view = Terminal::new(None, args.watch.duration);
+    let command = [format!("pid-{}", args.pid)];
+    let mut view = Relay::new(view, &args.watch, &options, &command)?;
     match plimsoll_daemon::attach(args.pid, &options, &mut view) {
-        Ok(outcome) => finish(&outcome, &args.watch, &mut view),
+        Ok(outcome) => finish(&outcome, &args.watch, view.finish(&outcome)),
         Err(error) => Ok(failed(&error)),
     }
 }
@@ -76,11 +80,7 @@ pub fn check_parent(path: &Path) -> anyhow::Result<()> {
 
 /// `$XDG_STATE_HOME/plimsoll/runs/NAME-TIME-PID` (XDG Base Directory Specification).
 pub fn default_folder(name: &str) -> PathBuf {
-    let base = std::env::var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
-        .unwrap_or_else(std::env::temp_dir);
+    let base = state_folder();
     let name = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
     let plain: String = name
         .chars()
@@ -94,8 +94,17 @@ pub fn default_folder(name: &str) -> PathBuf {
         .join(format!("{plain}-{time}-{}", std::process::id()))
 }
 
+/// `$XDG_STATE_HOME` (XDG Base Directory Specification).
+pub fn state_folder() -> PathBuf {
+    std::env::var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")))
+        .unwrap_or_else(std::env::temp_dir)
+}
+
 /// Prints and writes what was found, and says how to exit.
-pub fn finish(outcome: &Outcome, args: &WatchArgs, view: &mut Terminal) -> anyhow::Result<ExitCode> {
+pub fn finish(outcome: &Outcome, args: &WatchArgs, view: &Terminal) -> anyhow::Result<ExitCode> {
     view.clear();
     for path in &args.report {
         outcome

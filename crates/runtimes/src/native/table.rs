@@ -211,12 +211,16 @@ fn live(bytes: &[u8], started_at: f64, stacks: usize) -> Vec<Live> {
     found
 }
 
-/// The inverse of the chance of being sampled, times the size (Horvitz and Thompson 1952). The countdown
-/// counts a byte more than the size, so that an empty allocation can be sampled too.
+/// The inverse of the chance of being sampled, times the size (Horvitz and Thompson 1952).
 fn weight(bytes: u64, interval_log2: u8) -> f64 {
-    let drawn = bytes as f64 + 1.0;
     let interval = f64::from(2.0_f32.powi(i32::from(interval_log2.min(62))));
-    bytes as f64 / -(-drawn / interval).exp_m1()
+    bytes as f64 / -(-charge(bytes) / interval).exp_m1()
+}
+
+/// What the sampler takes off its countdown for an allocation.
+fn charge(bytes: u64) -> f64 {
+    let halvings = bytes.checked_ilog2().map_or(0, |log| log.saturating_sub(10) / 2);
+    (bytes >> halvings) as f64 + 1.0
 }
 
 fn stack(bytes: &[u8], index: usize) -> Stack {
@@ -270,9 +274,11 @@ mod tests {
 
     #[test]
     fn weights_are_unbiased() {
-        // Small ones stand for the interval, large ones for themselves.
-        assert!((weight(100, 16) / 65_536.0 - 1.0).abs() < 0.02);
-        assert!((weight(10 << 20, 16) - f64::from(10 << 20)).abs() < 1.0);
+        // Small ones stand for about the interval, the largest for themselves.
+        assert!((weight(1000, 16) / 65_536.0 - 1.0).abs() < 0.02);
+        assert!((weight(1 << 34, 16) / f64::from(1 << 30) / 16.0 - 1.0).abs() < 1e-6);
+        let chance = 1.0 - (-32_769.0_f64 / 65_536.0).exp();
+        assert!((weight(1 << 20, 16) * chance - f64::from(1 << 20)).abs() < 1.0);
         assert_eq!(weight(0, 16), 0.0);
     }
 

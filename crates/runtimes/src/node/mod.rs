@@ -6,6 +6,7 @@ mod attach;
 mod inject;
 mod recognise;
 
+pub use crate::files::InjectError;
 pub use attach::{AttachError, Attached, Holder, attach};
-pub use inject::{AgentFiles, InjectError, node_options};
+pub use inject::{AgentFiles, node_options};
 pub use recognise::{Role, recognise};

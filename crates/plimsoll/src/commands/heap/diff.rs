@@ -3,8 +3,7 @@ use std::path::Path;
 use anyhow::Result;
 use plimsoll_attribute::Input;
 use plimsoll_daemon::FileSources;
-use plimsoll_heap::v8::Options;
-use plimsoll_heap::{Census, GrowthStudy, Point, TypeChange, compare};
+use plimsoll_heap::{Census, Detail, GrowthStudy, Point, TypeChange, compare};
 use plimsoll_model::{HumanBytes, Suspect};
 use serde_json::json;
 
@@ -32,7 +31,7 @@ pub fn answer(args: &DiffArgs) -> Result<String> {
 }
 
 fn census(path: &Path, study: &mut GrowthStudy, jobs: u64) -> Result<Census> {
-    let dump = input::read(path, Options::default())?;
+    let dump = input::read(path, Detail::References)?;
     let census = Census::of(&dump.graph, &dump.types, &dump.dominators);
     let label = path.display().to_string();
     let point = Point {

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use plimsoll_attribute::Input;
 use plimsoll_daemon::FileSources;
-use plimsoll_heap::v8::Options;
-use plimsoll_heap::{Growth, GrowthStudy, Point, Trend};
+use plimsoll_heap::{Detail, Growth, GrowthStudy, Point, Trend};
 use plimsoll_model::{HumanBytes, Suspect};
 use serde_json::json;
 
@@ -69,7 +68,7 @@ fn study(dumps: &[Dump]) -> Result<Growth> {
     let mut study = GrowthStudy::new(None);
     for dump in dumps {
         study.make_room();
-        let graph = input::read_graph(&dump.file, Options::default())?;
+        let graph = input::read_graph(&dump.file, Detail::References)?;
         let label = dump.file.display().to_string();
         study.add(
             Point {

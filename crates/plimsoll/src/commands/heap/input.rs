@@ -7,11 +7,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plimsoll_heap::v8::{Options, ParseError, Parser};
-use plimsoll_heap::{Dominators, Graph, RetainingEdges, Types};
+use plimsoll_heap::{
+    Detail, Dominators, DumpError, DumpParser, Format, Graph, RetainingEdges, Summary, Types,
+};
 
-const SUPPORTED: &str =
-    "supported are V8 heap snapshots (.heapsnapshot), plain or compressed with gzip or zstd";
+const SUPPORTED: &str = "supported are V8 heap snapshots (.heapsnapshot), JVM heap dumps (.hprof) and CPython \
+     heap pictures (`plimsoll heap capture`), plain or compressed with gzip or zstd";
 /// Large enough that handing pieces over costs nothing, small enough to stay in the cache.
 const PIECE_BYTES: usize = 4 << 20;
 /// Pieces under way between the reader and the parser.
@@ -25,15 +26,15 @@ pub struct Dump {
 }
 
 /// Reads a dump and computes dominators; `-` is standard input.
-pub fn read(path: &Path, options: Options) -> anyhow::Result<Dump> {
-    let graph = read_graph(path, options)?;
+pub fn read(path: &Path, detail: Detail) -> anyhow::Result<Dump> {
+    let graph = read_graph(path, detail)?;
     let edges = RetainingEdges::of(&graph);
     Ok(weigh(graph, edges, path))
 }
 
 /// The same for questions about nodes alone: names of types are kept, labels of edges are not.
 pub fn read_nodes(path: &Path) -> anyhow::Result<Dump> {
-    let mut graph = read_graph(path, Options::names_only())?;
+    let mut graph = read_graph(path, Detail::Types)?;
     let edges = RetainingEdges::of(&graph);
     graph.forget_labels();
     Ok(weigh(graph, edges, path))
@@ -53,14 +54,35 @@ fn weigh(graph: Graph, edges: RetainingEdges, path: &Path) -> Dump {
 }
 
 /// Reads a dump; `-` is standard input.
-pub fn read_graph(path: &Path, options: Options) -> anyhow::Result<Graph> {
+pub fn read_graph(path: &Path, detail: Detail) -> anyhow::Result<Graph> {
     let progress = Progress::of(path);
-    let graph = read_with(path, options, &progress);
+    let parser = read_with(path, detail, &progress)?;
+    progress.phase("putting the graph together");
+    let graph = parser.finish().map_err(|error| explain(path, &error));
     progress.clear();
     graph
 }
 
-fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Result<Graph> {
+/// Counts and shallow sizes by type alone.
+pub fn read_shallow(path: &Path) -> anyhow::Result<(Format, Summary)> {
+    let progress = Progress::of(path);
+    let parser = read_with(path, Detail::Shallow, &progress)?;
+    let rows = parser.finish_shallow().map_err(|error| explain(path, &error));
+    progress.clear();
+    rows
+}
+
+fn explain(path: &Path, error: &DumpError) -> anyhow::Error {
+    let hint = if error.is_foreign() {
+        format!("; {SUPPORTED}")
+    } else {
+        String::new()
+    };
+    anyhow::anyhow!("`{}`: {error}{hint}", path.display())
+}
+
+/// Reads to the end and hands out the parser.
+fn read_with(path: &Path, detail: Detail, progress: &Progress) -> anyhow::Result<DumpParser> {
     let name = path.display();
     progress.phase("reading");
     let mut source = open(path).with_context(|| format!("cannot open `{name}`"))?;
@@ -68,7 +90,7 @@ fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Resu
         let (full, pieces) = sync_channel(PIECES);
         let (used, spare) = sync_channel(PIECES + 2);
         let reader = scope.spawn(move || read_pieces(&mut source, &full, &spare));
-        let parsed = parse(&pieces, &used, options, progress);
+        let parsed = parse(&pieces, &used, detail, progress);
         drop((pieces, used));
         let read = reader
             .join()
@@ -76,30 +98,23 @@ fn read_with(path: &Path, options: Options, progress: &Progress) -> anyhow::Resu
         read.map(|()| parsed)
     });
     let parsed = parsed.with_context(|| format!("cannot read `{name}`"))?;
-    parsed.map_err(|error| {
-        let hint = if matches!(error, ParseError::Foreign(_)) {
-            format!("; {SUPPORTED}")
-        } else {
-            String::new()
-        };
-        anyhow::anyhow!("`{name}`: {error}{hint}")
-    })
+    parsed.map_err(|error| explain(path, &error))
 }
 
 fn parse(
     pieces: &Receiver<Vec<u8>>,
     used: &SyncSender<Vec<u8>>,
-    options: Options,
+    detail: Detail,
     progress: &Progress,
-) -> Result<Graph, ParseError> {
-    let mut parser = Parser::new(options);
+) -> Result<DumpParser, DumpError> {
+    let mut parser = DumpParser::new(detail);
     for piece in pieces {
         parser.feed(&piece)?;
         progress.advance(piece.len());
         // The reader may have come to the end of the input already.
         let _ = used.try_send(piece);
     }
-    parser.finish()
+    Ok(parser)
 }
 
 fn read_pieces(

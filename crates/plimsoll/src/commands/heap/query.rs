@@ -1,6 +1,5 @@
 use anyhow::Result;
-use plimsoll_heap::v8::Options;
-use plimsoll_heap::{NodeIndex, Query, Subject, describe_node};
+use plimsoll_heap::{Detail, NodeIndex, Query, Subject, describe_node};
 use plimsoll_model::HumanBytes;
 use serde_json::json;
 
@@ -11,7 +10,7 @@ use super::{QueryArgs, to_json};
 pub fn answer(args: &QueryArgs) -> Result<String> {
     // A query that makes no sense must not cost the time to read a dump.
     let query = Query::parse(&args.query)?;
-    let dump = input::read(&args.file, Options::default())?;
+    let dump = input::read(&args.file, Detail::Everything)?;
     let subject = Subject {
         graph: &dump.graph,
         types: &dump.types,

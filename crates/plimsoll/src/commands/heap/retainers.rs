@@ -1,9 +1,8 @@
 use std::fmt::Write;
 
 use anyhow::{Result, bail};
-use plimsoll_heap::v8::Options;
 use plimsoll_heap::{
-    EdgeIndex, Graph, NodeIndex, RetainingEdges, ShortestPaths, describe_node, describe_step,
+    Detail, EdgeIndex, Graph, NodeIndex, RetainingEdges, ShortestPaths, describe_node, describe_step,
 };
 use plimsoll_model::HumanBytes;
 use serde_json::json;
@@ -17,7 +16,7 @@ const OBJECTS: usize = 3;
 const PATHS: usize = 5;
 
 pub fn answer(args: &RetainersArgs) -> Result<String> {
-    let dump = input::read(&args.file, Options::default())?;
+    let dump = input::read(&args.file, Detail::Everything)?;
     let objects = chosen(&dump, args)?;
     let retaining = RetainingEdges::of(&dump.graph);
     let paths = ShortestPaths::of(&dump.graph, &retaining);

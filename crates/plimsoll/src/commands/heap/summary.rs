@@ -11,24 +11,30 @@ use super::{SummaryArgs, to_json};
 const ROWS: usize = 30;
 
 pub fn answer(args: &SummaryArgs) -> Result<String> {
-    let dump = input::read_nodes(&args.file)?;
-    let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
-    if args.output.json {
-        as_json(&summary, dump.graph.format(), args.output.limit)
+    let (format, summary) = if args.shallow {
+        input::read_shallow(&args.file)?
     } else {
-        Ok(as_text(&summary, dump.graph.format(), args))
+        let dump = input::read_nodes(&args.file)?;
+        let summary = Summary::of(&dump.graph, &dump.types, &dump.dominators);
+        (dump.graph.format(), summary)
+    };
+    if args.output.json {
+        as_json(&summary, format, args)
+    } else {
+        Ok(as_text(&summary, format, args))
     }
 }
 
-fn as_json(summary: &Summary, format: Format, limit: Option<usize>) -> Result<String> {
-    let types = summary.types.iter().take(limit.unwrap_or(usize::MAX)).map(|row| {
-        json!({"type": row.type_name, "count": row.count, "self_bytes": row.self_bytes, "retained_bytes": row.retained_bytes})
+fn as_json(summary: &Summary, format: Format, args: &SummaryArgs) -> Result<String> {
+    let has_graph = !args.shallow;
+    let types = summary.types.iter().take(args.output.limit.unwrap_or(usize::MAX)).map(|row| {
+        json!({"type": row.type_name, "count": row.count, "self_bytes": row.self_bytes, "retained_bytes": has_graph.then_some(row.retained_bytes)})
     });
     to_json(&json!({
         "schema": "plimsoll.heap-summary/1",
         "format": format.name(),
         "nodes": summary.nodes,
-        "edges": summary.edges,
+        "edges": (has_graph || summary.edges > 0).then_some(summary.edges),
         "self_bytes": summary.self_bytes,
         "types": types.collect::<Vec<_>>(),
     }))
@@ -44,7 +50,11 @@ fn as_text(summary: &Summary, format: Format, args: &SummaryArgs) -> String {
             [
                 grouped(row.count),
                 bytes(row.self_bytes),
-                bytes(row.retained_bytes),
+                if args.shallow {
+                    "unknown".to_owned()
+                } else {
+                    bytes(row.retained_bytes)
+                },
             ],
         );
     }
@@ -59,7 +69,7 @@ fn as_text(summary: &Summary, format: Format, args: &SummaryArgs) -> String {
         format.title(),
         args.file.display(),
         grouped(u64::from(summary.nodes)),
-        grouped(u64::from(summary.edges)),
+        grouped(summary.edges),
         HumanBytes(summary.self_bytes as f64),
         table.render(),
     )

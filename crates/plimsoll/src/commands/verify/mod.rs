@@ -2,9 +2,9 @@
 
 mod args;
 mod gate;
+mod outputs;
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -142,17 +142,9 @@ fn conclude(args: &VerifyArgs, mut outcomes: Vec<Outcome>) -> anyhow::Result<Exi
     let verification = gate::verification(&facts(args, &outcome), answer, runs, retained);
     outcome.report.verify = Some(verification.clone());
     outcome.write_again()?;
-    write_outputs(args, &outcome)?;
+    outputs::write(args, &outcome)?;
     print(args, &outcome, &verification)?;
     Ok(ExitCode::from(verification.exit_code))
-}
-
-fn write_outputs(args: &VerifyArgs, outcome: &Outcome) -> anyhow::Result<()> {
-    let failed = |path: &Path| format!("could not write the report `{}`", path.display());
-    for path in &args.report {
-        outcome.write_report(path).with_context(|| failed(path))?;
-    }
-    Ok(())
 }
 
 fn print(args: &VerifyArgs, outcome: &Outcome, verification: &Verification) -> anyhow::Result<()> {
