@@ -44,6 +44,8 @@ fn readings(isolate: &Isolate, start: f64) -> Vec<Floor> {
             external_bytes: None,
             ..floor_reading(start, *at, floor, None)
         })
+        // Before the first job there is no place on the axis, and the worker is still warming up.
+        .filter(|floor| floor.jobs.is_some())
     };
     isolate.floors.points().iter().filter_map(floor).collect()
 }

@@ -1,7 +1,7 @@
 //! Dumps of any runtime, told by their first bytes.
 
 use crate::types::shallow_rows;
-use crate::{Format, Graph, Summary, Types, hprof, v8};
+use crate::{Format, Graph, Summary, Types, cpython, hprof, v8};
 
 /// What to keep of a dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +27,9 @@ pub enum DumpError {
     /// As a JVM heap dump.
     #[error(transparent)]
     Hprof(#[from] hprof::ParseError),
+    /// As a heap picture of CPython.
+    #[error(transparent)]
+    Cpython(#[from] cpython::ParseError),
 }
 
 impl DumpError {
@@ -34,7 +37,9 @@ impl DumpError {
     pub fn is_foreign(&self) -> bool {
         matches!(
             self,
-            DumpError::V8(v8::ParseError::Foreign(_)) | DumpError::Hprof(hprof::ParseError::Foreign)
+            DumpError::V8(v8::ParseError::Foreign(_))
+                | DumpError::Hprof(hprof::ParseError::Foreign)
+                | DumpError::Cpython(cpython::ParseError::Foreign)
         )
     }
 }
@@ -60,6 +65,7 @@ enum State {
     Undecided(Vec<u8>),
     V8(Box<v8::Parser>),
     Hprof(Box<hprof::Parser>),
+    Cpython(Box<cpython::Parser>),
 }
 
 /// Bytes that tell one format from another.
@@ -88,6 +94,7 @@ impl DumpParser {
         match &mut self.state {
             State::V8(parser) => Ok(parser.feed(piece)?),
             State::Hprof(parser) => Ok(parser.feed(piece)?),
+            State::Cpython(parser) => Ok(parser.feed(piece)?),
             State::Undecided(head) => {
                 let missing = MAGIC_BYTES.saturating_sub(head.len()).min(piece.len());
                 head.extend_from_slice(&piece[..missing]);
@@ -112,6 +119,8 @@ impl DumpParser {
                 Detail::References => hprof::Detail::Labelled,
                 Detail::Everything => hprof::Detail::Strings,
             })))
+        } else if head.starts_with(cpython::MAGIC) {
+            State::Cpython(Box::default())
         } else {
             State::V8(Box::new(v8::Parser::new(match self.detail {
                 Detail::Shallow | Detail::Types => v8::Options::names_only(),
@@ -145,6 +154,7 @@ impl DumpParser {
         match self.state {
             State::V8(parser) => Ok(parser.finish()?),
             State::Hprof(parser) => Ok(parser.finish()?),
+            State::Cpython(parser) => Ok(parser.finish()?),
             State::Undecided(_) => Ok(v8::Parser::default().finish()?),
         }
     }

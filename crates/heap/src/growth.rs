@@ -130,6 +130,10 @@ impl Holder {
         if pattern == self.pattern {
             return self.remedies.clone();
         }
+        let file = self.source.as_ref().map_or("", |position| &position.file);
+        if file.ends_with(".py") {
+            return crate::cpython::remedies(pattern, &self.name);
+        }
         crate::pattern_remedy::remedies(pattern, &self.name, None)
     }
 }

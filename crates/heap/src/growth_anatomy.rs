@@ -84,7 +84,10 @@ impl Anatomy {
     }
 
     fn weigh(&self, excluded_script: Option<&str>) -> Vec<u64> {
-        let excluded = excluded_script.map(|script| self.below_script(script));
+        let excluded = excluded_script.map(|script| match &self.graph.python {
+            Some(facts) => crate::cpython::below_agent(self, facts, script),
+            None => self.below_script(script),
+        });
         let counts = |node: u32| {
             excluded.as_ref().is_none_or(|set| !set[node as usize])
                 && !is_learnt(&self.graph, NodeIndex(node))

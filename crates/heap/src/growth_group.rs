@@ -267,7 +267,9 @@ fn find(component: &mut [usize], at: usize) -> usize {
 
 fn place_of(in_store: bool, edge: &Edge<'_>, gained: bool) -> Place {
     match (edge.kind, edge.name) {
-        (EdgeKind::Element, _) => Place::Members,
+        (EdgeKind::Element, _) | (EdgeKind::Internal, EdgeName::Name(crate::cpython::members::KEY)) => {
+            Place::Members
+        }
         (EdgeKind::Internal | EdgeKind::Hidden, _) if in_store => Place::Members,
         (EdgeKind::Property, _) if gained => Place::Members,
         (_, EdgeName::Name(name)) => Place::Slot(name.to_owned()),

@@ -6,6 +6,9 @@ use crate::{Edge, EdgeKind, EdgeName, Graph, NodeIndex, NodeKind};
 
 /// Members of a container: elements, properties, variables, or the entries of a Map or Set.
 pub(crate) fn member_count(graph: &Graph, node: NodeIndex) -> u32 {
+    if graph.python.is_some() {
+        return crate::cpython::members::count_where(graph, node, |_| true);
+    }
     if let Some(table) = table_of(graph, node) {
         return entries(graph, node, table).len() as u32;
     }
@@ -79,6 +82,9 @@ pub(crate) fn entries(graph: &Graph, owner: NodeIndex, table: NodeIndex) -> Vec<
 
 /// Members of a container that a test holds for.
 pub(crate) fn members_where(graph: &Graph, node: NodeIndex, test: impl Fn(NodeIndex) -> bool) -> u32 {
+    if graph.python.is_some() {
+        return crate::cpython::members::count_where(graph, node, test);
+    }
     if let Some(table) = table_of(graph, node) {
         let fresh = |entry: &&Entry| entry.key.is_some_and(&test) || entry.value.is_some_and(&test);
         return entries(graph, node, table).iter().filter(fresh).count() as u32;

@@ -54,8 +54,10 @@ pub(crate) fn net_of_members(later: &Later<'_>, owner: u32, fresh: u64) -> Optio
         return None;
     }
     let (gained, arrived) = (gained as f64, f64::from(arrived));
+    // Where ids are addresses, one that is used again hides a newcomer; how many there are is certain.
+    let most = if graph.python.is_some() { 2.0 } else { 1.0 };
     Some(Net {
-        bytes: fresh as f64 * (gained / arrived).min(1.0),
+        bytes: fresh as f64 * (gained / arrived).min(most),
         gained,
         arrived: arrived.max(gained),
     })
@@ -140,7 +142,10 @@ pub(crate) fn samples(later: &Later<'_>, tops: &[u32]) -> Vec<u32> {
         _ => tops.to_vec(),
     };
     links.retain(|node| !is_backing(graph, NodeIndex(*node)));
-    let is_text = |node: &u32| matches!(graph.kind(NodeIndex(*node)), NodeKind::String | NodeKind::Number);
+    let is_text = |node: &u32| match &graph.python {
+        Some(_) => crate::cpython::is_plain(graph, *node),
+        None => matches!(graph.kind(NodeIndex(*node)), NodeKind::String | NodeKind::Number),
+    };
     if links.iter().any(|node| !is_text(node)) {
         links.retain(|node| !is_text(node));
     }

@@ -41,6 +41,8 @@ pub(crate) struct Reduced {
     /// Bytes of the stores of collections.
     stores: HashMap<u64, u64>,
     last_id: u64,
+    /// Of a picture of CPython, whose ids are addresses: all objects that are no containers.
+    leaves: Option<Vec<u64>>,
     root_bytes: u64,
 }
 
@@ -73,6 +75,7 @@ impl Reduced {
             .into_iter()
             .map(|(node, bytes)| (anatomy.graph.id(NodeIndex(node)), bytes))
             .collect();
+        reduced.leaves = anatomy.graph.python.is_some().then(|| leaves(anatomy));
         reduced.keep_slots(anatomy);
         reduced.keep_flocks(anatomy);
         reduced
@@ -91,8 +94,13 @@ impl Reduced {
                     && let EdgeName::Name(name) = edge.name
                 {
                     let retained = anatomy.retained[child as usize];
+                    // Attributes belong to the object, whatever dict they are in.
+                    let owner = match anatomy.graph.python {
+                        Some(_) => NodeIndex(anatomy.owner(node.0)),
+                        None => node,
+                    };
                     self.slots
-                        .insert((anatomy.graph.id(node), hash_of(&name)), retained);
+                        .insert((anatomy.graph.id(owner), hash_of(&name)), retained);
                 }
             }
         }
@@ -127,6 +135,9 @@ impl Reduced {
     /// Whether a node that is no container was there before: ids are handed out in ascending order.
     pub(crate) fn knew(&self, anatomy: &Anatomy, node: u32) -> bool {
         let index = NodeIndex(node);
+        if let Some(leaves) = &self.leaves {
+            return leaves.binary_search(&leaf_id(anatomy, node)).is_ok();
+        }
         !has_foreign_id(anatomy, node) && anatomy.graph.id(index) <= self.last_id
     }
 
@@ -140,14 +151,34 @@ impl Reduced {
     }
 }
 
+/// Leaves by address, type and size: an address is used again, by an object of that kind less often.
+fn leaves(anatomy: &Anatomy) -> Vec<u64> {
+    let mut leaves: Vec<u64> = anatomy
+        .graph
+        .nodes()
+        .map(|node| node.0)
+        .filter(|node| !is_container(anatomy, *node))
+        .map(|node| leaf_id(anatomy, node))
+        .collect();
+    leaves.sort_unstable();
+    leaves
+}
+
+fn leaf_id(anatomy: &Anatomy, node: u32) -> u64 {
+    let index = NodeIndex(node);
+    let graph = &anatomy.graph;
+    hash_of(&(graph.id(index), graph.name(index), graph.self_bytes(index)))
+}
+
 /// Shallow sizes of the stores of each collection that has large ones.
 pub(crate) fn stores(anatomy: &Anatomy) -> HashMap<u32, u64> {
     let mut stores: HashMap<u32, u64> = HashMap::new();
     for node in anatomy
         .graph
         .nodes()
-        .filter(|node| is_backing(&anatomy.graph, *node))
+        .filter(|node| anatomy.graph.python.is_some() || is_backing(&anatomy.graph, *node))
     {
+        // A Python list, dict or bytearray has its store in its own size.
         let bytes = anatomy.graph.self_bytes(node);
         let owner = anatomy.owner(node.0);
         if bytes >= STORE_BYTES && !is_synthetic(anatomy, owner) && !is_learnt(&anatomy.graph, node) {

@@ -34,6 +34,9 @@ pub(crate) fn name_holders(
         return Vec::new();
     };
     let anatomy = history.anatomy;
+    if anatomy.graph.python.is_some() {
+        return ranked(crate::cpython::name_holders(history, lookup));
+    }
     let scripts = Scripts::new(&anatomy.graph, agent_script);
     let sources = Sources::new(lookup);
     let naming = Naming {
@@ -53,7 +56,11 @@ pub(crate) fn name_holders(
         .take(NAMED);
     let filled = history.filled();
     let worth: Vec<&Finding> = worth.chain(&filled).collect();
-    let mut holders = naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect());
+    ranked(naming.merge(worth.into_iter().map(|finding| naming.named(finding)).collect()))
+}
+
+/// The most telling first: those that go on growing, known patterns, most bytes.
+fn ranked(mut holders: Vec<Holder>) -> Vec<Holder> {
     holders.sort_by(|a, b| {
         let rank = |holder: &Holder| {
             (

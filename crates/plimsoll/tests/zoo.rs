@@ -6,15 +6,15 @@
 use plimsoll_testbed::{Missing, Slot, Watch, ZooCase, ZooRow, node, skip_or_fail, zoo_cases, zoo_table};
 
 fn run(case: &ZooCase) -> Result<ZooRow, Missing> {
-    if case.runtime != "node" {
-        return Ok(case.not_yet());
-    }
     let folder = case.install()?;
     let slot = Slot::take();
     let watch = Watch::run(env!("CARGO_BIN_EXE_plimsoll"))
         .env("JOBS", &case.jobs.to_string())
         .cwd(&folder);
-    let watched = watch.command(&[&node().to_string_lossy(), "worker.js"]);
+    let watched = match case.runtime.as_str() {
+        "python" => watch.command(&["./venv/bin/python", "worker.py"]),
+        _ => watch.command(&[&node().to_string_lossy(), "worker.js"]),
+    };
     drop(slot);
     Ok(match &watched.report {
         Ok(report) => case.row(report),

@@ -127,11 +127,15 @@ impl ZooCase {
             }
         })?;
         std::fs::create_dir_all(folder.join("_lib")).expect("the folder of packages can be written");
-        for name in ["_lib/loop.js", "worker.js"] {
-            let from = if name == "worker.js" {
-                source.join(&self.name).join(name)
-            } else {
-                source.join(name)
+        // Python looks for modules beside the worker, Node where the worker says.
+        let files = match self.runtime.as_str() {
+            "python" => [("_lib/zooloop.py", "zooloop.py"), ("", "worker.py")],
+            _ => [("_lib/loop.js", "_lib/loop.js"), ("", "worker.js")],
+        };
+        for (from, name) in files {
+            let from = match from {
+                "" => source.join(&self.name).join(name),
+                shared => source.join(shared),
             };
             std::fs::copy(from, folder.join(name)).expect("the worker can be copied");
         }

@@ -6,13 +6,28 @@
 //!
 //! Bounds: what is kept is linear in the bytes fed. No input makes the reader panic or loop.
 
+mod agent;
 mod cursor;
 mod error;
 mod facts;
+mod holders;
+mod lost;
+pub(crate) mod members;
+mod pattern;
+mod pile;
+mod place;
+mod remedy;
 mod sections;
+mod source;
+mod way;
+mod words;
 
+pub(crate) use agent::below_agent;
 pub use error::ParseError;
 pub(crate) use facts::Facts;
+pub(crate) use holders::name_holders;
+pub(crate) use pile::is_plain;
+pub(crate) use remedy::remedies;
 
 use crate::graph::{Format, Graph};
 use sections::{Picture, Tag};

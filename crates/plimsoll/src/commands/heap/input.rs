@@ -11,8 +11,8 @@ use plimsoll_heap::{
     Detail, Dominators, DumpError, DumpParser, Format, Graph, RetainingEdges, Summary, Types,
 };
 
-const SUPPORTED: &str = "supported are V8 heap snapshots (.heapsnapshot) and JVM heap dumps (.hprof), \
-     plain or compressed with gzip or zstd";
+const SUPPORTED: &str = "supported are V8 heap snapshots (.heapsnapshot), JVM heap dumps (.hprof) and CPython \
+     heap pictures (`plimsoll heap capture`), plain or compressed with gzip or zstd";
 /// Large enough that handing pieces over costs nothing, small enough to stay in the cache.
 const PIECE_BYTES: usize = 4 << 20;
 /// Pieces under way between the reader and the parser.

@@ -119,7 +119,6 @@ impl Walk<'_> {
                 let code_at = self.at(address + code);
                 for offset in (24..value_stack).step_by(8).filter(|offset| *offset != code) {
                     let word = self.at(address + offset);
-                    let word = self.module_of_dict.get(&word).copied().unwrap_or(word);
                     self.maybe_refer(Held::Internal, self.labels.field, word);
                 }
                 let slots = address + locals_plus;
@@ -167,7 +166,6 @@ impl Walk<'_> {
         {
             for offset in [function, locals, frame_object] {
                 let word = self.at(frame + offset);
-                let word = self.module_of_dict.get(&word).copied().unwrap_or(word);
                 self.maybe_refer(Held::Internal, self.labels.frame, word);
             }
         }
@@ -259,13 +257,12 @@ impl Walk<'_> {
                 let mut references = vec![Reference::new(Held::Internal, self.labels.code, code)];
                 for offset in [function, locals, frame_object] {
                     let word = self.at(frame + offset);
-                    let word = self.module_of_dict.get(&word).copied().unwrap_or(word);
-                    if let Some(to) = self.maybe_object(word) {
+                    if let Some(to) = self.maybe_holder(word) {
                         references.push(Reference::new(Held::Internal, self.labels.frame, to));
                     }
                 }
                 for (held, label, word) in self.frame_references(at) {
-                    if let Some(to) = self.maybe_object(word) {
+                    if let Some(to) = self.maybe_holder(word) {
                         references.push(Reference::new(held, label, to));
                     }
                 }

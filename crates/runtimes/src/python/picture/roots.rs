@@ -74,7 +74,7 @@ impl Walk<'_> {
             if *word < 4096 || !word.is_multiple_of(8) {
                 continue;
             }
-            if let Some(to) = self.maybe_object(*word)
+            if let Some(to) = self.maybe_holder(*word)
                 && !self.is_intern_table(*word)
             {
                 references.push(Reference::new(Held::Internal, label, to));

@@ -1,7 +1,7 @@
 //! What each kind of object refers to, and how many bytes it has.
 
 use super::layout::{Attributes, flags, type_object as field};
-use super::output::{Fact, Held};
+use super::output::{Fact, Held, Reference};
 use super::types::Shape;
 use super::walk::Walk;
 
@@ -49,6 +49,11 @@ impl Walk<'_> {
         };
         self.visit_fields(of, address);
         let attributes = self.visit_attributes(of, address);
+        if self.types[of as usize].has(flags::HEAP_TYPE) && shape != Shape::Type {
+            // Instances of classes made at run time hold them.
+            let class = self.word(address + 8);
+            self.refer(Held::Internal, self.labels.class, class);
+        }
         self.out.bytes[node as usize] = own + head + attributes;
     }
 
@@ -178,9 +183,10 @@ impl Walk<'_> {
 
     /// The dict with the attributes of the object in hand.
     fn refer_store(&mut self, dict: u64) {
-        if let Some(store) = self.refer(Held::Internal, self.labels.attributes, dict)
-            && self.stores.insert(store)
-        {
+        let Some(store) = self.object(dict) else { return };
+        let reference = Reference::new(Held::Internal, self.labels.attributes, store);
+        self.out.references.push(reference);
+        if self.stores.insert(store) {
             self.fact(Fact::Store, store, "", "", 0);
         }
     }
@@ -375,9 +381,7 @@ impl Walk<'_> {
         let code = self.word(address + layout.function_code);
         self.refer(Held::Internal, self.labels.code, code);
         let globals = self.word(address + layout.function_globals);
-        // A module's dict is the module's alone: everybody who uses its globals holds the module.
-        let holder = self.module_of_dict.get(&globals).copied().unwrap_or(globals);
-        self.refer(Held::Internal, self.labels.globals, holder);
+        self.refer(Held::Internal, self.labels.globals, globals);
         let closure = self.word(address + layout.function_closure);
         if closure != 0 {
             self.refer(Held::Internal, self.labels.closure, closure);

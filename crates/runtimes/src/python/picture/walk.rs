@@ -166,13 +166,31 @@ impl<'m> Walk<'m> {
     /// Adds a reference of the object in hand.
     #[inline]
     pub(super) fn refer(&mut self, held: Held, label: u32, address: u64) -> Option<u32> {
-        let to = self.object(address)?;
+        let to = self.holder(address)?;
         self.out.references.push(Reference::new(held, label, to));
         Some(to)
     }
 
+    /// The same for the dict of a module in the place of which others refer to the module: it is the
+    /// module's alone, so that what is in it hangs from there.
+    #[inline]
+    fn holder(&mut self, address: u64) -> Option<u32> {
+        let node = self.object(address)?;
+        if self.types[self.type_of[node as usize] as usize].shape == Shape::Dict
+            && let Some(module) = self.module_of_dict.get(&address).copied()
+        {
+            return self.object(module);
+        }
+        Some(node)
+    }
+
+    pub(super) fn maybe_holder(&mut self, address: u64) -> Option<u32> {
+        self.maybe_object(address)?;
+        self.holder(address)
+    }
+
     pub(super) fn maybe_refer(&mut self, held: Held, label: u32, address: u64) {
-        if let Some(to) = self.maybe_object(address) {
+        if let Some(to) = self.maybe_holder(address) {
             self.out.references.push(Reference::new(held, label, to));
         }
     }
@@ -181,7 +199,7 @@ impl<'m> Walk<'m> {
     pub(super) fn root(&mut self, name: &str, held: &[(Held, u32, u64)]) {
         let mut references = Vec::new();
         for (how, label, address) in held {
-            if let Some(to) = self.maybe_object(*address) {
+            if let Some(to) = self.maybe_holder(*address) {
                 references.push(Reference::new(*how, *label, to));
             }
         }
