@@ -314,7 +314,7 @@ class Agent {
     process.removeListener('exit', this.onExit);
     process.removeListener('warning', this.onWarning);
     if (globalThis.plimsoll === this.api) delete globalThis.plimsoll;
-    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.siblings, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.memory]) part?.stop();
+    for (const part of [this.tracing, this.jobs, this.quiet, this.signals, this.siblings, this.spikes, this.libraries, this.emitters, this.sampler, this.profile, this.scripts, this.memory]) part?.stop();
     this.channel.close();
   }
 }

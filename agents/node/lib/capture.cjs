@@ -214,11 +214,16 @@ function closest(kept) {
 }
 
 /** Job counts chosen beforehand, or null where they are to grow as the worker goes on. */
-function plannedCounts(config) {
+function plannedCounts(config, turn = turnOf) {
   if (Array.isArray(config.capture)) return [...config.capture];
   if (config.capture !== 'auto' || config.jobs === null) return null;
   // A tenth of the way start-up is over; half-way tells a filling cache from a line; the end comes by itself.
-  return [0.1, 0.55].map((share) => Math.max(1, Math.round(share * config.jobs)));
+  return [0.1, 0.55].map((share) => Math.max(1, Math.round(share * config.jobs) + turn(config.jobs)));
+}
+
+/** A few jobs more: classes that take turns are told apart by dumps that fell at different turns. */
+function turnOf(jobs) {
+  return Math.floor(Math.random() * Math.min(8, 1 + jobs / 50));
 }
 
 module.exports = { Capture, closest, plannedCounts };

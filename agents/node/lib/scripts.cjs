@@ -17,6 +17,7 @@ class Scripts {
     Object.assign(this, { directory, ownDirectory, send });
     this.sent = new Set();
     this.writtenBytes = 0;
+    this.session = null;
   }
 
   /** Sends the scripts that have not been sent yet. */
@@ -30,17 +31,31 @@ class Scripts {
   }
 
   read() {
-    const { Session } = require('node:inspector');
-    const session = new Session();
+    const session = this.connected();
     const scripts = [];
-    session.connect();
-    session.on('Debugger.scriptParsed', ({ params }) => {
+    const onParsed = ({ params }) => {
       if (scripts.length < SCRIPT_LIMIT && this.isOfWorker(params.url)) scripts.push(params);
-    });
+    };
+    session.on('Debugger.scriptParsed', onParsed);
     session.post('Debugger.enable');
     session.post('Debugger.disable');
-    session.disconnect();
+    session.removeListener('Debugger.scriptParsed', onParsed);
     return scripts;
+  }
+
+  /** Stays connected: V8 forgets the ids of all objects when a session ends, and the next dump would know none again. */
+  connected() {
+    if (this.session === null) {
+      const { Session } = require('node:inspector');
+      this.session = new Session();
+      this.session.connect();
+    }
+    return this.session;
+  }
+
+  stop() {
+    this.session?.disconnect();
+    this.session = null;
   }
 
   isOfWorker(url) {

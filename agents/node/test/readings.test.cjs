@@ -67,6 +67,8 @@ test('evidence at growing counts and on the way out, readable by nobody else, wi
   assert.deepStrictEqual([evidence.at(-1).reason, evidence.at(-1).jobs, evidence.at(-1).in_flight], ['exit', 600, 0]);
   const dropped = new Set(collector.records('evidence-dropped').map(({ file }) => file));
   for (const { file, bytes } of evidence) if (!dropped.has(file)) checkFile(path.join(collector.evidence, file), bytes);
+  const kept = evidence.filter(({ file }) => !dropped.has(file)).map(({ file }) => idsIn(path.join(collector.evidence, file)));
+  for (let at = 1; at < kept.length; at += 1) assert.ok(shareKept(kept[at - 1], kept[at]) > 0.8, `dump ${at} knows the objects of the one before`);
   const [stack] = collector.records('profile').at(-1).stacks;
   assert.match(stack.frames.join(' '), /leak .*worker\.cjs:1:/);
   assert.doesNotMatch(JSON.stringify(collector.records('profile')), /agents\/node/);
@@ -183,7 +185,7 @@ test('scripts agree with the snapshot, inline source maps are kept', () => watch
 test('kept evidence stays well spaced', () => {
   assert.strictEqual(closest([10, 90, 100, 1000].map((jobs) => ({ jobs }))), 1);
   assert.strictEqual(closest([10, 100, 900, 1000].map((jobs) => ({ jobs }))), 2);
-  assert.deepStrictEqual(plannedCounts({ capture: 'auto', jobs: 1000 }), [100, 550]);
+  assert.deepStrictEqual(plannedCounts({ capture: 'auto', jobs: 1000 }, () => 3), [103, 553]);
   assert.deepStrictEqual(plannedCounts({ capture: [5, 9], jobs: null }), [5, 9]);
   assert.strictEqual(plannedCounts({ capture: 'auto', jobs: null }), null);
 });
@@ -194,6 +196,21 @@ function slope(floors) {
   const mean = (index) => points.reduce((sum, point) => sum + point[index], 0) / points.length;
   const [x, y] = [mean(0), mean(1)];
   return points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0);
+}
+
+/** Ids of all objects in a dump: what is the same object in two dumps has the same one. */
+function idsIn(file) {
+  const { snapshot, nodes } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  const fields = snapshot.meta.node_fields;
+  const ids = new Set();
+  for (let at = fields.indexOf('id'); at < nodes.length; at += fields.length) ids.add(nodes[at]);
+  return ids;
+}
+
+function shareKept(before, after) {
+  let kept = 0;
+  for (const id of before) if (after.has(id)) kept += 1;
+  return kept / before.size;
 }
 
 function checkFile(file, bytes) {

@@ -64,10 +64,39 @@ pub(crate) fn class_of(
     scores.sort_by(|a, b| b.0.total_cmp(&a.0));
     let (best, class, as_many_as_fail) = *scores.first()?;
     let next = scores.get(1).map_or(0.0, |other| other.0);
+    // Where the floors do not single the class out, one object left by every job is the plainer story
+    // than several by each job of one class.
+    let told_by_floors = growth_score(holder, class, &Shares::new(holder, class, points)) >= LEAST;
+    if !told_by_floors && left_by_every_job(holder, points) && !one_each(holder, class, points) {
+        return None;
+    }
     (best >= LEAST && best - next >= MARGIN).then(|| Match {
         class: class.class.clone(),
         as_many_as_fail,
     })
+}
+
+/// Whether as many objects stay, or twice as many, as jobs of all classes end between each two dumps.
+pub(crate) fn left_by_every_job(holder: &Holder, points: &[Point]) -> bool {
+    let everything = ClassGrowth::default();
+    let mut all = Shares::new(holder, &everything, points);
+    let jobs = points
+        .windows(2)
+        .map(|pair| pair[1].jobs.saturating_sub(pair[0].jobs) as f64);
+    all.each_ran = holder
+        .count_per_job_by_interval
+        .iter()
+        .zip(jobs)
+        .map(|(rate, ran)| (rate * ran, ran))
+        .collect();
+    all.per_job = all.each_ran.last().map(|(gained, ran)| gained / ran.max(1.0));
+    count_score(&all) > 0.0
+}
+
+/// Whether each job of the class leaves one object behind.
+fn one_each(holder: &Holder, class: &ClassGrowth, points: &[Point]) -> bool {
+    let shares = Shares::new(holder, class, points);
+    shares.per_job.is_some_and(|per_job| per_job.round() == 1.0) && count_score(&shares) > 0.0
 }
 
 /// How the holder's growth relates to the jobs of one class.
@@ -126,6 +155,7 @@ fn score(holder: &Holder, class: &ClassGrowth, shares: &Shares, failing: bool, f
     let named = frames.iter().any(|frame| names_class(frame, &class.class));
     growth_score(holder, class, shares)
         + count_score(shares)
+        + exact_score(shares)
         + if failing { 1.2 } else { 0.0 }
         + stability_score(shares)
         + if named { 1.0 } else { 0.0 }
@@ -162,6 +192,22 @@ fn count_score(shares: &Shares) -> f64 {
         return 0.0;
     }
     if nearest == 1.0 { 1.2 } else { 0.8 }
+}
+
+/// To the object in each interval. Between jobs counts are exact, so that even classes that take turns,
+/// and never differ by more than a job or two, are told apart where the dumps fell at different turns.
+fn exact_score(shares: &Shares) -> f64 {
+    /// Enough to lead by, and less than what any other signal weighs against it.
+    const EXACT: f64 = 0.6;
+    let Some(nearest) = shares.per_job.map(f64::round).filter(|nearest| *nearest >= 1.0) else {
+        return 0.0;
+    };
+    let exact = |(gained, ran): &(f64, f64)| *ran > 4.0 * IN_FLIGHT && (gained - nearest * ran).abs() < 0.5;
+    if shares.each_ran.len() >= 2 && shares.each_ran.iter().all(exact) {
+        EXACT
+    } else {
+        0.0
+    }
 }
 
 fn is_same(gained: f64, expected: f64) -> bool {
@@ -326,6 +372,32 @@ mod tests {
             &[],
             Some("b-job"),
         );
+    }
+
+    #[test]
+    fn what_every_job_leaves_is_no_single_classs() {
+        let classes = [class("a-job", 200, 0, None), class("b-job", 800, 0, None)];
+        // One by every job, or five by each of a: told only if the floors single a class out.
+        check(&holder([1.0, 1.0], 90.0), &classes, [0.2, 0.2], &[], None);
+        let floors = [
+            class("a-job", 200, 0, Some((400.0, 500.0))),
+            class("b-job", 800, 0, Some((0.0, 20.0))),
+        ];
+        check(&holder([1.0, 1.0], 90.0), &floors, [0.2, 0.2], &[], Some("a-job"));
+    }
+
+    #[test]
+    fn turns_are_told_apart_by_exact_counts() {
+        let classes = [class("a-job", 501, 0, None), class("b-job", 499, 0, None)];
+        let share = 226.0 / 450.0;
+        check(
+            &holder([share, share], 90.0),
+            &classes,
+            [share, share],
+            &[],
+            Some("a-job"),
+        );
+        check(&holder([0.5, 0.5], 90.0), &classes, [0.5, 0.5], &[], None);
     }
 
     #[test]

@@ -14,5 +14,5 @@ pub use native::{
     NativeObject, NativeSite, NativeStack, NativeView, Survivor, Unit, native_sites, native_suspects,
     settle_native,
 };
-pub use settle::settle;
+pub use settle::{Effect, settle};
 pub use suspect::{Input, attribute};

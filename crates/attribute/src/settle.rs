@@ -18,7 +18,8 @@ const FEWEST_MEMBERS: f64 = 20.0;
 const STEADY_RATIO: f64 = 2.5;
 /// Share of the floors' lower bound that the dumps must find again.
 const SHARE_FOUND: f64 = 0.25;
-/// Used where a verdict states no minimum effect: that of `verify`, 50 bytes a job.
+/// Used where a verdict states no minimum effect, and where objects settle what floors cannot resolve: that of
+/// `verify`, 50 bytes a job. Pinned by `objects_settle_less_than_floors_resolve`.
 const LEAST_BYTES_PER_JOB: f64 = 50.0;
 
 /// The objects' side of the matter.
@@ -34,8 +35,18 @@ struct Objects<'a> {
     filling: Option<&'a Holder>,
 }
 
+/// Whether the minimum effect is one that the user declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Declared: growth below it is accepted.
+    Declared,
+    /// Derived, and never less than what the floors of the run could resolve. Objects can be counted, so
+    /// they settle smaller growth than floors do.
+    Derived,
+}
+
 /// The verdict with the objects' word taken in. Without three dumps it stays as it was.
-pub fn settle(verdict: Verdict, growth: &Growth) -> Verdict {
+pub fn settle(verdict: Verdict, growth: &Growth, effect: Effect) -> Verdict {
     let managed = matches!(verdict.channel, None | Some(Channel::Heap | Channel::External));
     if !managed || growth.points.len() < FEWEST_DUMPS {
         return verdict;
@@ -46,6 +57,12 @@ pub fn settle(verdict: Verdict, growth: &Growth) -> Verdict {
     let least = verdict
         .minimum_effect_bytes_per_job
         .unwrap_or(LEAST_BYTES_PER_JOB);
+    let named = objects.steady.is_some_and(|holder| holder.is_named);
+    let least = if effect == Effect::Derived && named {
+        least.min(LEAST_BYTES_PER_JOB)
+    } else {
+        least
+    };
     match verdict.status {
         Status::Leaking => confirm(verdict, &objects, least),
         Status::Inconclusive => decide(verdict, &objects, least),
@@ -283,7 +300,7 @@ mod tests {
     }
 
     fn check(floors: &Verdict, objects: &Growth, expected: Status) {
-        let settled = settle(floors.clone(), objects);
+        let settled = settle(floors.clone(), objects, Effect::Declared);
         assert_eq!(settled.status, expected, "{floors:?}\n{settled:?}");
         assert!(
             settled.reasons.len() > floors.reasons.len() || settled == *floors,
@@ -303,6 +320,21 @@ mod tests {
             &steady,
             Status::Leaking,
         );
+    }
+
+    #[test]
+    fn objects_settle_less_than_floors_resolve() {
+        let small = growth(
+            vec![holder([10, 100, 200], [300.0, 310.0], Trend::Proportional)],
+            [320.0, 330.0],
+        );
+        let floors = Verdict {
+            minimum_effect_bytes_per_job: Some(655.0),
+            ..verdict(Status::Inconclusive, -100.0, 700.0)
+        };
+        let told = |effect| settle(floors.clone(), &small, effect).status;
+        assert_eq!(told(Effect::Derived), Status::Leaking);
+        assert_ne!(told(Effect::Declared), Status::Leaking);
     }
 
     #[test]
@@ -365,6 +397,6 @@ mod tests {
         let mut descriptors = verdict(Status::Leaking, 1.0, 2.0);
         descriptors.channel = Some(Channel::Fds);
         let flat = growth(Vec::new(), [0.0, 0.0]);
-        assert_eq!(settle(descriptors.clone(), &flat), descriptors);
+        assert_eq!(settle(descriptors.clone(), &flat, Effect::Derived), descriptors);
     }
 }

@@ -3,7 +3,7 @@
 use plimsoll_heap::{Growth, Holder, Trend};
 use plimsoll_model::{AllocationStack, Pattern, Suspect};
 
-use crate::class::{ClassGrowth, Match, class_of};
+use crate::class::{ClassGrowth, Match, class_of, left_by_every_job};
 use crate::stack::{Frame, stacks_for};
 
 /// Everything that is known when suspects are named.
@@ -78,6 +78,7 @@ fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
         .or_else(|| source.as_deref().and_then(file_of));
     let short = |text: &str| shorten(text, input.base);
     let pattern = pattern_of(holder, class.as_ref());
+    let every = class.is_none() && left_by_every_job(holder, &input.growth.points);
     Suspect {
         rank,
         pattern,
@@ -94,7 +95,7 @@ fn suspect(input: &Input<'_>, holder: &Holder, rank: u32) -> Suspect {
             .into_iter()
             .map(|stack| shorten_stack(stack, input.base))
             .collect(),
-        explanation: short(&explanation(holder, class.as_ref(), pattern)),
+        explanation: short(&explanation(holder, class.as_ref(), pattern, every)),
         job_class: class.map(|class| class.class),
         remedies: holder.remedies_for(pattern),
     }
@@ -113,8 +114,11 @@ fn pattern_of(holder: &Holder, class: Option<&Match>) -> Pattern {
     }
 }
 
-fn explanation(holder: &Holder, class: Option<&Match>, pattern: Pattern) -> String {
+fn explanation(holder: &Holder, class: Option<&Match>, pattern: Pattern, every: bool) -> String {
     let mut text = holder.explanation.clone();
+    if every {
+        text.push_str(" Every job seems to leave as much, whatever its class.");
+    }
     if let Some(class) = class {
         text.push_str(&format!(" Job class: `{}`.", class.class));
         if pattern == Pattern::RetryBuffer && class.as_many_as_fail {

@@ -5,13 +5,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use plimsoll_detect::ClassGrowth;
 use plimsoll_model::{
-    AllocationStack, ClassStatus, Cost, Estimate, Evidence, EvidenceKind, JobClass, Report, Spike, Status,
-    Suspect, Window, Worker,
+    AllocationStack, ClassStatus, Cost, Evidence, EvidenceKind, JobClass, Report, Spike, Window, Worker,
 };
 use plimsoll_report::{FloorPoint, Series};
+use plimsoll_runtimes::{Role, Runtime, python, recognise};
 use plimsoll_wire::agent::{AgentJob, AgentStack, ClassTotals};
 
 use crate::Options;
+use crate::classes::{cleared, named_by_objects};
 use crate::folder::Folder;
 use crate::histogram::quantiles;
 use crate::isolate::Isolate;
@@ -39,7 +40,10 @@ pub fn compose(
     study: Study,
 ) -> Outcome {
     let isolate = judged.isolate.and_then(|id| record.isolates.get(&id));
-    let job_classes = named_by_objects(job_classes(record, &judged.assessment.classes), &study);
+    let job_classes = cleared(
+        named_by_objects(job_classes(record, &judged.assessment.classes), &study),
+        &study,
+    );
     let report = Report {
         worker: worker(command, options, record, isolate),
         window: window(record, isolate),
@@ -56,15 +60,24 @@ pub fn compose(
     let flame = isolate
         .and_then(|isolate| isolate.profile.as_ref())
         .map_or_else(|| record.allocations.flame(), |p| stacks(&p.stacks));
+    let mut all_notes = notes(record, &study.notes);
+    all_notes.extend(escape_note(command, options));
     Outcome::new(
         report,
         series,
         flame,
-        notes(record, &study.notes),
+        all_notes,
         judged.readings,
         record,
         folder.out(),
     )
+}
+
+/// An option of the interpreter's that keeps the agent out.
+fn escape_note(command: &[String], options: &Options) -> Option<String> {
+    let is_python = recognise(command, None) == Role::Program(Runtime::Python);
+    let arguments = command.get(1..).filter(|_| is_python && options.agent)?;
+    python::escape(arguments).map(|escape| escape.hint().to_owned())
 }
 
 /// RFC 3339 in UTC.
@@ -162,51 +175,6 @@ fn job_classes(record: &Record, growth: &[ClassGrowth]) -> Vec<JobClass> {
     };
     classes.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
     classes
-}
-
-/// Where the floors could not tell the classes apart, the class that the first suspects were traced to
-/// is the one that leaks, by what they gain.
-fn named_by_objects(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass> {
-    let settled = classes.iter().any(|class| class.status == ClassStatus::Leaking);
-    if settled || study.verdict.status != Status::Leaking {
-        return classes;
-    }
-    let all: f64 = classes.iter().map(|class| class.jobs as f64).sum();
-    for class in &mut classes {
-        let own: Vec<&Suspect> = study
-            .suspects
-            .iter()
-            .take(2)
-            .filter(|suspect| suspect.job_class.as_ref() == Some(&class.class))
-            .collect();
-        if own.is_empty() {
-            // An interval that holds all growth beside the class that was found would only mislead.
-            class.bytes_per_job = class.bytes_per_job.filter(|bytes| bytes.low > 0.0);
-            continue;
-        }
-        class.status = ClassStatus::Leaking;
-        class.bytes_per_job = gained_per_job(&own, all, class.jobs as f64).or(class.bytes_per_job);
-    }
-    classes.sort_by_key(|class| class.status != ClassStatus::Leaking);
-    classes
-}
-
-/// What suspects gain per job of one class, with the spread of a Poisson count.
-fn gained_per_job(own: &[&Suspect], all_jobs: f64, class_jobs: f64) -> Option<Estimate> {
-    let bytes: f64 = own.iter().filter_map(|suspect| suspect.bytes_per_job).sum();
-    let count: f64 = own
-        .iter()
-        .filter_map(|suspect| suspect.count_per_job)
-        .sum::<f64>()
-        * all_jobs;
-    let estimate = bytes * all_jobs / class_jobs;
-    let spread = (1.96 / count.max(1.0).sqrt()).min(1.0);
-    (estimate.is_finite() && estimate > 0.0).then_some(Estimate {
-        estimate,
-        low: estimate * (1.0 - spread),
-        high: estimate * (1.0 + spread),
-        confidence: 0.95,
-    })
 }
 
 fn job_class(name: &str, totals: &[&ClassTotals], growth: Option<&ClassGrowth>) -> JobClass {

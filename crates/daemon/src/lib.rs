@@ -8,6 +8,7 @@
 mod allocations;
 mod census;
 mod certainty;
+mod classes;
 mod compose;
 mod error;
 mod event;
@@ -159,7 +160,11 @@ fn explain(
     let first = judged
         .next()
         .expect("there is always one: the process as seen from outside");
-    let studied = study::study(record, &first, folder, view);
+    let effect = match options.growth_limit {
+        Some(_) => plimsoll_attribute::Effect::Declared,
+        None => plimsoll_attribute::Effect::Derived,
+    };
+    let studied = study::study(record, &first, effect, folder, view);
     if studied.verdict.status == Status::Leaking {
         return (first, studied);
     }
@@ -170,7 +175,7 @@ fn explain(
         )
     };
     for other in judged.filter(unsettled).take(STUDIED - 1) {
-        let study = study::study(record, &other, folder, view);
+        let study = study::study(record, &other, effect, folder, view);
         if study.verdict.status == Status::Leaking {
             return (other, study);
         }

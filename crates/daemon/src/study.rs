@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use plimsoll_attribute::{ClassGrowth, Input};
+use plimsoll_attribute::{ClassGrowth, Effect, Input};
 use plimsoll_heap::{Graph, Growth, GrowthStudy, Point, cpython, v8};
 use plimsoll_model::{Channel, Status, Suspect, TypeProfile, Verdict};
 use plimsoll_wire::agent::AgentEvidence;
@@ -40,18 +40,27 @@ pub struct Study {
     pub suspects: Vec<Suspect>,
     /// What the reader should know of the evidence.
     pub notes: Vec<String>,
+    /// What grew per job between the last two of three dumps and is not traced to a job class.
+    pub untraced_bytes_per_job: Option<f64>,
     /// Types over the dumps.
     pub types: Vec<TypeProfile>,
 }
 
 /// Studies the evidence of the judged isolate.
-pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn LiveView) -> Study {
+pub fn study(
+    record: &Record,
+    judged: &Judged,
+    effect: Effect,
+    folder: &Folder,
+    view: &mut dyn LiveView,
+) -> Study {
     let verdict = judged.assessment.verdict.clone();
     let Some(isolate) = judged.isolate.and_then(|id| record.isolates.get(&id)) else {
         return Native::of(record, None).take_into(Study {
             verdict: temper(verdict),
             suspects: Vec::new(),
             notes: Vec::new(),
+            untraced_bytes_per_job: None,
             types: Vec::new(),
         });
     };
@@ -62,7 +71,7 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
     let settled = if is_native {
         verdict
     } else {
-        plimsoll_attribute::settle(verdict, &growth)
+        plimsoll_attribute::settle(verdict, &growth, effect)
     };
     let mut verdict = temper(settled);
     if growth.points.len() >= DUMPS {
@@ -80,7 +89,12 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         profile: &profile,
         base: Some(&isolate.hello.cwd),
     });
-    let least = LEAST_SHARE * verdict.minimum_effect_bytes_per_job.unwrap_or(0.0);
+    let mut least = LEAST_SHARE * verdict.minimum_effect_bytes_per_job.unwrap_or(0.0);
+    if verdict.status == Status::Leaking {
+        // The objects may have settled less than the floors could resolve.
+        let gains = suspects.iter().filter_map(|suspect| suspect.bytes_per_job);
+        least = least.min(LEAST_SHARE * gains.fold(0.0, f64::max));
+    }
     suspects.retain(|suspect| suspect.bytes_per_job.is_none_or(|bytes| bytes >= least));
     if verdict.channel == Some(Channel::Fds) {
         let census = record.outside.census(isolate.hello.pid);
@@ -90,13 +104,28 @@ pub fn study(record: &Record, judged: &Judged, folder: &Folder, view: &mut dyn L
         .iter_mut()
         .zip(1..)
         .for_each(|(suspect, rank)| suspect.rank = rank);
+    let untraced_bytes_per_job = untraced(&growth, &suspects);
     notes.extend(others(record, judged));
     Native::of(record, Some(isolate)).take_into(Study {
         verdict,
         suspects,
         notes,
+        untraced_bytes_per_job,
         types: types(&growth),
     })
+}
+
+fn untraced(growth: &Growth, suspects: &[Suspect]) -> Option<f64> {
+    let total = growth
+        .total_bytes_per_job
+        .last()
+        .filter(|_| growth.points.len() >= DUMPS)?;
+    let traced: f64 = suspects
+        .iter()
+        .filter(|suspect| suspect.job_class.is_some())
+        .filter_map(|suspect| suspect.bytes_per_job)
+        .sum();
+    Some(total - traced)
 }
 
 fn read_growth(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::column::Column;
 use crate::dominators::Dominators;
-use crate::graph::Graph;
+use crate::graph::{Format, Graph};
 use crate::types::{TypeRow, Types, rows_by_type};
 
 /// What a comparison needs of a dump: 12 bytes an object, so that the graph itself can go before
@@ -16,12 +16,16 @@ pub struct Census {
     ids: Column,
     types: Vec<u32>,
     self_bytes: Column,
+    /// Whether objects keep their ids from dump to dump; else only totals can be compared.
+    has_lasting_ids: bool,
 }
 
 impl Census {
     /// Takes the census of a graph.
     pub fn of(graph: &Graph, types: &Types, dominators: &Dominators) -> Self {
-        let mut order: Vec<u32> = (0..graph.node_count()).collect();
+        let has_lasting_ids = graph.format() != Format::Hprof;
+        let count = if has_lasting_ids { graph.node_count() } else { 0 };
+        let mut order: Vec<u32> = (0..count).collect();
         // A stable sort: dumps are mostly in the order of ids, and it makes use of that.
         order.sort_by_key(|node| graph.ids.get(*node));
         let mut ids = Column::default();
@@ -37,6 +41,7 @@ impl Census {
             ids,
             types: type_of,
             self_bytes,
+            has_lasting_ids,
         }
     }
 
@@ -86,9 +91,14 @@ impl TypeChange {
 /// Compares two dumps; types that did not change are left out, the largest change comes first.
 ///
 /// The size of a change is that of the shallow size: retained sizes overlap between types. An object
-/// whose type changed counts as deleted in the one and new in the other.
+/// whose type changed counts as deleted in the one and new in the other. Where objects do not keep their
+/// ids (a JVM moves them), new and deleted are the differences of the totals.
 pub fn compare(before: &Census, after: &Census) -> Vec<TypeChange> {
     let mut changes = Changes::of(before, after);
+    if !(before.has_lasting_ids && after.has_lasting_ids) {
+        changes.of_totals(before, after);
+        return changes.finish();
+    }
     let (mut old_at, mut new_at) = (0, 0);
     loop {
         match (before.object(old_at), after.object(new_at)) {
@@ -145,6 +155,25 @@ impl Changes {
             }
         }
         this
+    }
+
+    /// Differences of the totals by type.
+    fn of_totals(&mut self, before: &Census, after: &Census) {
+        let mut sums = vec![[0u64; 4]; self.changes.len()];
+        for (row, at) in before.rows.iter().zip(&self.before) {
+            sums[*at][0] += row.count;
+            sums[*at][1] += row.self_bytes;
+        }
+        for (row, at) in after.rows.iter().zip(&self.after) {
+            sums[*at][2] += row.count;
+            sums[*at][3] += row.self_bytes;
+        }
+        for (change, [old, old_bytes, new, new_bytes]) in self.changes.iter_mut().zip(sums) {
+            change.new = new.saturating_sub(old);
+            change.deleted = old.saturating_sub(new);
+            change.new_bytes = new_bytes.saturating_sub(old_bytes);
+            change.freed_bytes = old_bytes.saturating_sub(new_bytes);
+        }
     }
 
     fn survived(&mut self, old: (u64, u32, u64), new: (u64, u32, u64)) {

@@ -7,6 +7,8 @@
 //! Objects are the same if their id and type are. Code, shapes and what the runtime learns while it
 //! warms up never count, nor do the objects of Plimsoll's own agent.
 
+use std::collections::HashMap;
+
 use plimsoll_model::{JobCounts, Pattern};
 
 use crate::growth_anatomy::Anatomy;
@@ -16,8 +18,10 @@ use crate::growth_trend::Trend;
 use crate::growth_types::{TypeGrowth, TypeTable};
 use crate::holder::name_holders;
 use crate::holder_follow::History;
+use crate::places::{Places, Sum};
+use crate::places_growth::Dumps;
 use crate::source::{Position, SourceLookup};
-use crate::{Dominators, Graph};
+use crate::{Dominators, Format, Graph};
 
 /// When a dump was taken.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +44,9 @@ pub struct GrowthStudy {
     reduced: Vec<Reduced>,
     intervals: Vec<Interval>,
     latest: Option<Anatomy>,
+    /// Places of the latest dump, and sums of those before, where objects have no lasting ids.
+    places: Option<Places>,
+    former_places: Vec<HashMap<u64, Sum>>,
 }
 
 /// What the dumps tell.
@@ -157,8 +164,11 @@ impl GrowthStudy {
     /// The same for a dump whose dominators are known already.
     pub fn add_weighed(&mut self, point: Point, graph: Graph, dominators: Dominators) {
         self.make_room();
+        if graph.format() == Format::Hprof {
+            self.places = Some(Places::of(&graph, &dominators));
+        }
         let anatomy = Anatomy::new(graph, dominators, self.agent_script.as_deref());
-        if let Some(earlier) = self.reduced.last() {
+        if let Some(earlier) = self.reduced.last().filter(|_| self.places.is_none()) {
             self.intervals.push(Interval::between(earlier, &anatomy));
         }
         self.tables.push(TypeTable::of(&anatomy));
@@ -168,6 +178,10 @@ impl GrowthStudy {
 
     /// Drops the graph of the latest dump, once reduced; call it before the next one is read.
     pub fn make_room(&mut self) {
+        if let Some(places) = self.places.take() {
+            self.former_places.push(places.into_sums());
+            self.latest = None;
+        }
         if let Some(anatomy) = self.latest.take() {
             self.reduced.push(Reduced::of(&anatomy));
         }
@@ -187,8 +201,14 @@ impl GrowthStudy {
             .map(|(interval, jobs)| interval.total_bytes / jobs)
             .collect();
         let types = crate::growth_types::compare(&self.tables, &self.points);
-        let holders = match &self.latest {
-            Some(anatomy) if !self.intervals.is_empty() => name_holders(
+        let holders = match (&self.latest, &self.places) {
+            (Some(anatomy), Some(places)) => crate::places_growth::holders(&Dumps {
+                points: &self.points,
+                earlier: &self.former_places,
+                latest: places,
+                graph: &anatomy.graph,
+            }),
+            (Some(anatomy), None) if !self.intervals.is_empty() => name_holders(
                 History {
                     anatomy,
                     reduced: &self.reduced,

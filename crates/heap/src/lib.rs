@@ -36,6 +36,8 @@ mod pattern_collection;
 mod pattern_function;
 mod pattern_handle;
 mod pattern_remedy;
+mod places;
+mod places_growth;
 mod query;
 mod retainers;
 mod retaining;

@@ -164,7 +164,7 @@ impl Picture {
         graph.ids.push(0);
         graph.self_bytes.push(0);
         for at in 0..self.roots.len() as u32 {
-            push_edge(graph, (EdgeKind::Internal, empty, 1 + at));
+            push_edge(graph, (EdgeKind::Hidden, at, 1 + at)); // it has no name of its own
         }
         graph.first_edge.push(graph.edge_targets.len() as u32);
         for root in &self.roots {
