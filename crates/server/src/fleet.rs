@@ -208,7 +208,8 @@ impl Worker {
     fn take_isolate(&mut self, isolate: &StreamIsolate, shift: f64, points: &mut Points) {
         let known = self.isolates.len();
         let id = bounded(&isolate.id);
-        let first = self.first_isolate.get_or_insert_with(|| id.clone()) == &id;
+        // Until an agent speaks there is only the view from outside; it is nobody's sibling.
+        let first = id == OUTSIDE || self.first_isolate.get_or_insert_with(|| id.clone()) == &id;
         let suffix = if first { String::new() } else { format!("@{id}") };
         if known >= ISOLATES_MAX && !self.isolates.contains_key(&id) {
             self.dropped += 1;
@@ -252,6 +253,9 @@ impl Worker {
         }
     }
 }
+
+/// The isolate that stands for what the kernel tells.
+pub const OUTSIDE: &str = "outside";
 
 /// A worker is judged again at the earliest after this.
 pub const JUDGE_LEAST_MS: i64 = 2_000;

@@ -7,7 +7,7 @@ use plimsoll_detect::{Assessment, Detector};
 use plimsoll_model::{ClassStatus, Status, Verdict};
 
 use crate::clock::now_ms;
-use crate::fleet::{JUDGE_LEAST_MS, Worker};
+use crate::fleet::{JUDGE_LEAST_MS, OUTSIDE, Worker};
 use crate::incidents::Finding;
 use crate::serve::Shared;
 
@@ -81,10 +81,12 @@ fn conclude(worker: &mut Worker, now: i64) -> Option<Finding> {
     if worker.report.is_some() {
         return None;
     }
+    let inside = worker.isolates.keys().any(|id| id != OUTSIDE);
     let assessment = worker
         .isolates
-        .values()
-        .filter_map(|isolate| Some((isolate.jobs, isolate.assessment.as_ref()?)))
+        .iter()
+        .filter(|(id, _)| !inside || *id != OUTSIDE)
+        .filter_map(|(_, isolate)| Some((isolate.jobs, isolate.assessment.as_ref()?)))
         .max_by(|a, b| urgency(a.0, &a.1.verdict).total_cmp(&urgency(b.0, &b.1.verdict)))
         .map(|(_, assessment)| Arc::clone(assessment))?;
     let before = worker.verdict.as_ref().map(|verdict| verdict.status);

@@ -12,6 +12,7 @@ use plimsoll_store::{Store, StoreOptions};
 use crate::alerts::Alerts;
 use crate::clock::now_ms;
 use crate::events::Crier;
+use crate::external::External;
 use crate::fleet::Fleet;
 use crate::incidents::{Finding, Open, is_sound, leaking, load_open, sound, write_down};
 use crate::{ServeError, ServeOptions, api, judge, listen, restore, scrape};
@@ -23,6 +24,8 @@ pub struct Shared {
     pub store: Store,
     /// What is known right now.
     pub fleet: Mutex<Fleet>,
+    /// Figures of workers without our agent that wait to be whole.
+    pub external: Mutex<External>,
     /// What is not over.
     pub open: Mutex<Vec<Open>>,
     /// News for those who look on.
@@ -117,6 +120,7 @@ pub fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     let shared = Arc::new(Shared {
         store,
         fleet: Mutex::new(fleet),
+        external: Mutex::new(External::default()),
         open: Mutex::new(open),
         crier: Crier::default(),
         alerts,

@@ -10,6 +10,7 @@ use super::{Extent, needs::Need};
 const SLOW: &[(&str, &str, &[Need])] = &[
     ("wrappers", "slow: wrappers", &[Need::Node, Need::Npm]),
     ("attach", "slow: attach", &[Need::Node]),
+    ("serve", "slow: serve", &[Need::Node]),
     ("bullmq", "slow: bullmq", &[Need::Node, Need::Npm, Need::Redis]),
     ("fixtures", "slow: fixtures", &[Need::Node, Need::Npm]),
     ("zoo", "slow: zoo", &[Need::Node, Need::Npm]),
