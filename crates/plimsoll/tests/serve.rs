@@ -348,6 +348,21 @@ fn bomb() -> Vec<u8> {
     gzip.finish().expect("memory")
 }
 
+/// The status that is due, and the request: method, path, headers, body.
+type Asked<'a> = (u16, &'a str, &'a str, &'a [&'a str], &'a [u8]);
+
+fn answers_are(collector: &Collector, requests: &[Asked]) {
+    for (status, method, path, headers, body) in requests {
+        let (found, answer) = collector.ask(method, path, headers, body).expect("answers");
+        assert_eq!(
+            found,
+            *status,
+            "{method} {path}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+}
+
 #[test]
 fn others_are_kept_out() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -368,7 +383,7 @@ fn others_are_kept_out() {
     let json = "Content-Type: application/json";
     let bomb = bomb();
     let good = batch("s", 1).to_string();
-    for (status, method, path, headers, body) in [
+    let requests: [Asked; 16] = [
         (200, "GET", "/healthz", &[][..], &b""[..]),
         (200, "GET", "/", &[], b""),
         (401, "GET", "/api/v1/workers", &[], b""),
@@ -403,6 +418,9 @@ fn others_are_kept_out() {
             &[agent, "Content-Type: application/x-protobuf"],
             b"\xff",
         ),
+    ];
+    answers_are(&collector, &requests);
+    let strangers: [Asked; 6] = [
         (404, "POST", "/api/v1/incidents/9/acknowledge", &[operator], b""),
         (403, "POST", "/api/v1/incidents/9/acknowledge", &[viewer], b""),
         (404, "GET", "/../../etc/passwd", &[operator], b""),
@@ -421,15 +439,8 @@ fn others_are_kept_out() {
             &[viewer, "Sec-Fetch-Site: cross-site"],
             b"",
         ),
-    ] {
-        let (found, answer) = collector.ask(method, path, headers, body).expect("answers");
-        assert_eq!(
-            found,
-            status,
-            "{method} {path}: {}",
-            String::from_utf8_lossy(&answer)
-        );
-    }
+    ];
+    answers_are(&collector, &strangers);
     let verified = plimsoll()
         .args(["audit", "verify", "--data"])
         .arg(folder.path())
