@@ -74,7 +74,7 @@ pub(crate) fn cleared(mut classes: Vec<JobClass>, study: &Study) -> Vec<JobClass
     let found = study.verdict.bytes_per_job.filter(|_| !sound);
     let least = found.map_or(least, |bytes| least.min(CLEARED_SHARE * bytes.estimate));
     let traced = classes.iter().any(|class| class.status == ClassStatus::Leaking);
-    if !sound && !(traced && study.verdict.status == Status::Leaking) {
+    if !sound && (!traced || study.verdict.status != Status::Leaking) {
         return classes;
     }
     let all: f64 = classes.iter().map(|class| class.jobs as f64).sum();

@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,10 +78,14 @@ impl Pictures {
         busy.fetch_add(1, Ordering::AcqRel);
         thread::spawn(move || {
             let mut answered = false;
-            let taken = take_picture(pid, &path, &mut || {
-                answered = true;
-                answer(&stream, false);
-            });
+            // Whatever the process's memory holds, the run goes on without its picture.
+            let taken = catch_unwind(AssertUnwindSafe(|| {
+                take_picture(pid, &path, &mut || {
+                    answered = true;
+                    answer(&stream, false);
+                })
+            }));
+            let taken = taken.unwrap_or_else(|_| Err("the picture could not be read".to_owned()));
             if !answered {
                 answer(&stream, true);
             }

@@ -7,6 +7,7 @@ use crate::commands::audit::{AuditArgs, TokenArgs};
 use crate::commands::detect::DetectArgs;
 use crate::commands::heap::HeapArgs;
 use crate::commands::incident::IncidentArgs;
+use crate::commands::report::ReportArgs;
 use crate::commands::serve::ServeArgs;
 use crate::commands::verify::VerifyArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,6 +46,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// Prove that memory is bounded over N jobs: exit 0, 1 (leak), 2 (could not), 3 (inconclusive).
     Verify(VerifyArgs),
+    /// Tell from two reports whether a fix works.
+    Report(ReportArgs),
     /// Watch a mailer that leaks, to see what Plimsoll says.
     Demo(DemoArgs),
     /// Read heap dumps: what is in them, what changed, what grows, who holds it.

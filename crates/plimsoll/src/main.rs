@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     let (result, failure) = match &cli.command {
         Command::Run(args) => (commands::run::run(args), OUR_FAILURE),
         Command::Attach(args) => (commands::run::attach(args), OUR_FAILURE),
+        Command::Report(args) => (commands::report::run(args), COULD_NOT),
         Command::Verify(args) => (commands::verify::run(args), COULD_NOT),
         Command::Demo(args) => (commands::demo::run(args), OUR_FAILURE),
         Command::Detect(args) => (commands::detect::run(args), COULD_NOT),

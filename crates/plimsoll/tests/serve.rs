@@ -146,6 +146,22 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Waits until the Alertmanager and the webhook have heard of the incident.
+fn both_receivers_are_told(received: &mpsc::Receiver<(String, Value)>) {
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let (path, body) = received.recv_timeout(DEADLINE).expect("alerts");
+        match path.as_str() {
+            "/api/v2/alerts" => assert_eq!(body[0]["labels"]["service"], "mailer"),
+            "/hook" => assert_eq!(body["events"][0]["event"], "opened"),
+            other => panic!("a request for {other}"),
+        }
+        if !told.contains(&path) {
+            told.push(path);
+        }
+    }
+}
+
 #[test]
 fn a_leak_opens_one_incident_and_reaches_the_receivers() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -199,18 +215,7 @@ fn a_leak_opens_one_incident_and_reaches_the_receivers() {
         let points = series["series"][name].as_array().map_or(0, Vec::len);
         assert!(points >= 5, "{name}: {points} points");
     }
-    let mut told = Vec::new();
-    while told.len() < 2 {
-        let (path, body) = received.recv_timeout(DEADLINE).expect("alerts");
-        match path.as_str() {
-            "/api/v2/alerts" => assert_eq!(body[0]["labels"]["service"], "mailer"),
-            "/hook" => assert_eq!(body["events"][0]["event"], "opened"),
-            other => panic!("a request for {other}"),
-        }
-        if !told.contains(&path) {
-            told.push(path);
-        }
-    }
+    both_receivers_are_told(&received);
     let acknowledged = collector.post(
         &format!("/api/v1/incidents/{}/acknowledge", incident["id"]),
         &json!({}),
@@ -320,6 +325,44 @@ fn check_kept(collector: &Collector, sessions: &[&str], acknowledged: &[AtomicU6
     }
 }
 
+fn refuses_to_leave_loopback(data: &Path) {
+    let exposed = plimsoll()
+        .args(["serve", "--listen", "0.0.0.0:0", "--data"])
+        .arg(data)
+        .output();
+    let exposed = exposed.expect("runs");
+    let said = String::from_utf8_lossy(&exposed.stderr).into_owned();
+    assert_eq!(exposed.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no TLS certificate was given and there is no token yet"),
+        "{said}"
+    );
+}
+
+/// 65 MiB of blanks, packed.
+fn bomb() -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..65 {
+        gzip.write_all(&vec![b' '; 1 << 20]).expect("memory");
+    }
+    gzip.finish().expect("memory")
+}
+
+/// The status that is due, and the request: method, path, headers, body.
+type Asked<'a> = (u16, &'a str, &'a str, &'a [&'a str], &'a [u8]);
+
+fn answers_are(collector: &Collector, requests: &[Asked]) {
+    for (status, method, path, headers, body) in requests {
+        let (found, answer) = collector.ask(method, path, headers, body).expect("answers");
+        assert_eq!(
+            found,
+            *status,
+            "{method} {path}: {}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+}
+
 #[test]
 fn others_are_kept_out() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -332,32 +375,15 @@ fn others_are_kept_out() {
         assert!(made.status.success());
         String::from_utf8(made.stdout).expect("text").trim().to_owned()
     };
-    let exposed = plimsoll()
-        .args(["serve", "--listen", "0.0.0.0:0", "--data"])
-        .arg(folder.path())
-        .output();
-    let exposed = exposed.expect("runs");
-    let said = String::from_utf8_lossy(&exposed.stderr).into_owned();
-    assert_eq!(exposed.status.code(), Some(2), "{said}");
-    assert!(
-        said.contains("no TLS certificate was given and there is no token yet"),
-        "{said}"
-    );
-
+    refuses_to_leave_loopback(folder.path());
     let bearers =
         ["agent", "viewer", "operator"].map(|role| format!("Authorization: Bearer {}", token(role)));
     let [agent, viewer, operator] = bearers.each_ref().map(String::as_str);
     let collector = Collector::start(folder.path(), &["--require-token"]);
     let json = "Content-Type: application/json";
-    let bomb = {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        for _ in 0..65 {
-            gzip.write_all(&vec![b' '; 1 << 20]).expect("memory");
-        }
-        gzip.finish().expect("memory")
-    };
+    let bomb = bomb();
     let good = batch("s", 1).to_string();
-    for (status, method, path, headers, body) in [
+    let requests: [Asked; 16] = [
         (200, "GET", "/healthz", &[][..], &b""[..]),
         (200, "GET", "/", &[], b""),
         (401, "GET", "/api/v1/workers", &[], b""),
@@ -392,6 +418,9 @@ fn others_are_kept_out() {
             &[agent, "Content-Type: application/x-protobuf"],
             b"\xff",
         ),
+    ];
+    answers_are(&collector, &requests);
+    let strangers: [Asked; 6] = [
         (404, "POST", "/api/v1/incidents/9/acknowledge", &[operator], b""),
         (403, "POST", "/api/v1/incidents/9/acknowledge", &[viewer], b""),
         (404, "GET", "/../../etc/passwd", &[operator], b""),
@@ -410,15 +439,8 @@ fn others_are_kept_out() {
             &[viewer, "Sec-Fetch-Site: cross-site"],
             b"",
         ),
-    ] {
-        let (found, answer) = collector.ask(method, path, headers, body).expect("answers");
-        assert_eq!(
-            found,
-            status,
-            "{method} {path}: {}",
-            String::from_utf8_lossy(&answer)
-        );
-    }
+    ];
+    answers_are(&collector, &strangers);
     let verified = plimsoll()
         .args(["audit", "verify", "--data"])
         .arg(folder.path())

@@ -1,6 +1,6 @@
 //! `plimsoll verify` as a gate: exit codes and sentences for workers that behave in every way.
 
-use plimsoll_testbed::{Watch, Watched, node};
+use plimsoll_testbed::{Launch, Watch, Watched, node};
 
 /// A worker of its own making: five leaking kinds of jobs would do as well as one.
 const LOOP: &str = r"
@@ -51,10 +51,26 @@ fn check(variables: &[(&str, &str)], options: &[&str], code: i32, words: &str) -
 }
 
 #[test]
-fn a_leak_fails_and_a_sound_worker_passes() {
+fn a_leak_fails_a_sound_worker_passes_and_two_reports_tell_of_the_fix() {
     let leaky = check(&[("LEAK", "1")], &["--jobs", "2000"], 1, "held by `kept` at");
     assert_eq!(leaky.report().jobs(), 2000);
-    check(&[], &["--jobs", "2000"], 0, "over 2000 jobs");
+    let sound = check(&[], &["--jobs", "2000"], 0, "over 2000 jobs");
+    let compare = |before: &Watched, after: &Watched| {
+        let launch = Launch::new(env!("CARGO_BIN_EXE_plimsoll")).args(["report", "compare"]);
+        launch
+            .arg(before.file("report.json"))
+            .arg(after.file("report.json"))
+            .run()
+    };
+    let fixed = compare(&leaky, &sound);
+    assert_eq!(fixed.code, Some(0), "{}", fixed.stderr);
+    assert!(
+        fixed.stdout.contains("gone              kept"),
+        "{}",
+        fixed.stdout
+    );
+    assert_eq!(compare(&leaky, &leaky).code, Some(1));
+    assert_eq!(compare(&sound, &sound).code, Some(3));
 }
 
 #[test]

@@ -11,6 +11,7 @@ const SLOW: &[(&str, &str, &[Need])] = &[
     ("wrappers", "slow: wrappers", &[Need::Node, Need::Npm]),
     ("attach", "slow: attach", &[Need::Node]),
     ("serve", "slow: serve", &[Need::Node]),
+    ("verify", "slow: verify", &[Need::Node]),
     ("bullmq", "slow: bullmq", &[Need::Node, Need::Npm, Need::Redis]),
     ("fixtures", "slow: fixtures", &[Need::Node, Need::Npm]),
     ("zoo", "slow: zoo", &[Need::Node, Need::Npm]),

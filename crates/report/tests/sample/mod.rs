@@ -46,40 +46,7 @@ pub fn leaking() -> Sample {
             }],
         },
         verdict: leaking_verdict(),
-        job_classes: vec![
-            class(
-                "email",
-                500,
-                37,
-                ClassStatus::Leaking,
-                Some((25_300.0, 24_000.0, 26_500.0)),
-                9_000_000,
-            ),
-            class(
-                "thumbnail",
-                240,
-                0,
-                ClassStatus::Stable,
-                Some((12.0, -90.0, 140.0)),
-                31_000_000,
-            ),
-            class(
-                "invoice-pdf",
-                180,
-                2,
-                ClassStatus::Stable,
-                Some((-40.0, -210.0, 95.0)),
-                12_400_000,
-            ),
-            class(
-                "monthly-report",
-                80,
-                0,
-                ClassStatus::Inconclusive,
-                Some((310.0, -1900.0, 2500.0)),
-                182_000_000,
-            ),
-        ],
+        job_classes: mailer_classes(),
         suspects: vec![failed_payloads(), template_cache()],
         spikes: vec![spreadsheet_spike()],
         evidence: [
@@ -105,6 +72,43 @@ pub fn leaking() -> Sample {
         flame: flame(),
         notes,
     }
+}
+
+fn mailer_classes() -> Vec<JobClass> {
+    vec![
+        class(
+            "email",
+            500,
+            37,
+            ClassStatus::Leaking,
+            Some((25_300.0, 24_000.0, 26_500.0)),
+            9_000_000,
+        ),
+        class(
+            "thumbnail",
+            240,
+            0,
+            ClassStatus::Stable,
+            Some((12.0, -90.0, 140.0)),
+            31_000_000,
+        ),
+        class(
+            "invoice-pdf",
+            180,
+            2,
+            ClassStatus::Stable,
+            Some((-40.0, -210.0, 95.0)),
+            12_400_000,
+        ),
+        class(
+            "monthly-report",
+            80,
+            0,
+            ClassStatus::Inconclusive,
+            Some((310.0, -1900.0, 2500.0)),
+            182_000_000,
+        ),
+    ]
 }
 
 /// The same mailer with the array drained.

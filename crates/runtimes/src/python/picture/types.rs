@@ -279,11 +279,11 @@ fn is_type(address: u64, pages: &mut Pages<'_>) -> bool {
         .u64(meta + field::FLAGS)
         .is_some_and(|bits| bits & flags::TYPE != 0 && bits & flags::DICT == 0);
     // `type` is its own class; a metaclass has it above itself.
-    let metameta = pages.u64(meta + 8).unwrap_or(0);
+    let metameta = pages.u64(meta.wrapping_add(8)).unwrap_or(0);
     let closes = metameta == meta
         || pages
-            .u64(metameta + 8)
-            .is_some_and(|above| above == metameta || pages.u64(above + 8) == Some(above));
+            .u64(metameta.wrapping_add(8))
+            .is_some_and(|above| above == metameta || pages.u64(above.wrapping_add(8)) == Some(above));
     of_types && closes
 }
 
