@@ -20,6 +20,8 @@ const PILOT: Memory = Memory {
 const LIKED: usize = 5;
 /// Memories whose log-likelihood is this far below the likeliest count for less than a twentieth of it.
 const UNLIKELY: f64 = 3.0;
+/// Golden sections of a place between its neighbours on the grid: to a thousandth of their distance.
+const SECTIONS: usize = 14;
 /// Jumps that are tried as steps.
 const JUMPS: usize = 3;
 
@@ -71,12 +73,12 @@ impl Explained {
 /// The explanations under the likely memories of the noise, the likeliest first. They are compared by
 /// restricted likelihood, which does not take slow noise for trend as plain likelihood does, and over
 /// the shapes that a pilot fit likes best: the others would not change their order.
-pub(crate) fn explain(series: &Series, frame: &Frame) -> Vec<Explained> {
-    let every: Vec<usize> = (0..frame.shapes.len()).collect();
-    let pilot = Explanation::new(series, frame, PILOT, &every);
-    let mut liked = pilot.singles();
-    liked.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
-    let liked: Vec<usize> = liked.iter().filter_map(|single| single.0).take(LIKED).collect();
+pub(crate) fn explain(series: &Series, frame: &mut Frame) -> Vec<Explained> {
+    let mut liked = liked(series, frame);
+    if series.x.len() >= PAIR_ROWS {
+        liked.splice(0..0, refine(series, frame, &liked));
+    }
+    let (frame, every): (&Frame, Vec<usize>) = (frame, (0..frame.shapes.len()).collect());
     let mut fits: Vec<(Memory, f64)> = memories(series.x.len())
         .into_iter()
         .filter_map(|memory| {
@@ -95,6 +97,53 @@ pub(crate) fn explain(series: &Series, frame: &Frame) -> Vec<Explained> {
             weight: (restricted - likeliest).exp(),
         })
         .collect()
+}
+
+/// The shapes that explain the series best by themselves under the pilot's noise, the best first.
+fn liked(series: &Series, frame: &Frame) -> Vec<usize> {
+    let every: Vec<usize> = (0..frame.shapes.len()).collect();
+    let mut singles = Explanation::new(series, frame, PILOT, &every).singles();
+    singles.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
+    singles.iter().filter_map(|single| single.0).take(LIKED).collect()
+}
+
+/// Adds the best ramp and the best saturation at the place between those of the grid that fits best; gives
+/// the shapes that were added. A large fill that ends between two places of the grid is explained by neither.
+fn refine(series: &Series, frame: &mut Frame, liked: &[usize]) -> Vec<usize> {
+    let mut added = Vec::new();
+    for is_kind in [Shape::is_ramp, Shape::is_saturating] {
+        let Some(coarse) = liked.iter().map(|&s| frame.shapes[s]).find(|s| is_kind(*s)) else {
+            continue;
+        };
+        let place = best_place(coarse.neighbourhood(), |place| {
+            frame.score_alone(series, coarse.moved_to(place))
+        });
+        let fine = coarse.moved_to(place);
+        if frame.score_alone(series, fine) > frame.score_alone(series, coarse) {
+            added.push(frame.shapes.len());
+            frame.push(fine);
+        }
+    }
+    added
+}
+
+/// Where in a range a score is highest, by golden sections (Kiefer, 1953).
+fn best_place((mut low, mut high): (f64, f64), mut score: impl FnMut(f64) -> f64) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let mut inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)];
+    let mut scores = inner.map(&mut score);
+    for _ in 0..SECTIONS {
+        if scores[0] > scores[1] {
+            high = inner[1];
+            inner = [high - GOLDEN * (high - low), inner[0]];
+            scores = [score(inner[0]), scores[0]];
+        } else {
+            low = inner[0];
+            inner = [inner[1], low + GOLDEN * (high - low)];
+            scores = [scores[1], score(inner[1])];
+        }
+    }
+    0.5 * (low + high)
 }
 
 /// A candidate and its shape, if it has one.
@@ -149,6 +198,25 @@ impl Frame {
             span,
             range,
         })
+    }
+}
+
+impl Frame {
+    fn push(&mut self, shape: Shape) {
+        let column = self.columns[0].iter().map(|x| shape.at(*x)).collect();
+        self.columns.push(column);
+        self.shapes.push(shape);
+    }
+
+    /// How well one shape alone explains the series under the pilot's noise.
+    fn score_alone(&mut self, series: &Series, shape: Shape) -> f64 {
+        self.push(shape);
+        let last = [self.shapes.len() - 1];
+        let alone = Explanation::new(series, self, PILOT, &last).with(&[0]);
+        let score = alone.map_or(f64::NEG_INFINITY, |candidate| candidate.score);
+        self.columns.pop();
+        self.shapes.pop();
+        score
     }
 }
 

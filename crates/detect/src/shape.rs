@@ -56,6 +56,34 @@ impl Shape {
             .collect()
     }
 
+    pub fn is_ramp(self) -> bool {
+        matches!(self, Shape::Ramp(_))
+    }
+
+    pub fn is_saturating(self) -> bool {
+        matches!(self, Shape::Saturating(_))
+    }
+
+    /// The same shape at another place.
+    pub fn moved_to(self, place: f64) -> Shape {
+        match self {
+            Shape::Saturating(_) => Shape::Saturating(place),
+            Shape::Logarithmic(_) => Shape::Logarithmic(place),
+            Shape::Ramp(_) => Shape::Ramp(place),
+            Shape::Step(_) => Shape::Step(place),
+        }
+    }
+
+    /// The places around it up to about those of its neighbours on the grid.
+    pub fn neighbourhood(self) -> (f64, f64) {
+        match self {
+            Shape::Saturating(place) => (0.6 * place, 1.7 * place),
+            Shape::Logarithmic(place) => (0.3 * place, 3.0 * place),
+            Shape::Ramp(place) => ((place - 0.05).max(0.01), (place + 0.05).min(0.7)),
+            Shape::Step(place) => (place, place),
+        }
+    }
+
     /// The value at `x`, where 1 is the length of the longest segment.
     pub fn at(self, x: f64) -> f64 {
         match self {

@@ -78,8 +78,8 @@ pub(crate) fn fit(series: &Series, confidence: f64) -> Option<Trend> {
     if rows < LEAST_ROWS || series.y.len() != rows || series.starts.len() != rows {
         return None;
     }
-    let frame = Frame::new(series)?;
-    let explained = explain(series, &frame);
+    let mut frame = Frame::new(series)?;
+    let explained = explain(series, &mut frame);
     let (memory, best) = explained.first().and_then(|e| Some((e.memory, e.best()?)))?;
     let z = WIDENING * quantile(confidence);
     let growth = Growth::over(&explained, confidence, guard(rows))?;
