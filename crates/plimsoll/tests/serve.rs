@@ -363,6 +363,31 @@ fn answers_are(collector: &Collector, requests: &[Asked]) {
     }
 }
 
+/// Paths that are not there and requests that another page makes.
+fn strangers_requests(collector: &Collector, operator: &str, viewer: &str, json: &str) {
+    let strangers: [Asked; 6] = [
+        (404, "POST", "/api/v1/incidents/9/acknowledge", &[operator], b""),
+        (403, "POST", "/api/v1/incidents/9/acknowledge", &[viewer], b""),
+        (404, "GET", "/../../etc/passwd", &[operator], b""),
+        (421, "GET", "/", &["Host: evil.example"], b""),
+        (
+            403,
+            "POST",
+            "/api/v1/silences",
+            &[operator, json, "Origin: http://evil.example"],
+            b"{}",
+        ),
+        (
+            403,
+            "GET",
+            "/api/v1/workers",
+            &[viewer, "Sec-Fetch-Site: cross-site"],
+            b"",
+        ),
+    ];
+    answers_are(collector, &strangers);
+}
+
 #[test]
 fn others_are_kept_out() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -420,27 +445,7 @@ fn others_are_kept_out() {
         ),
     ];
     answers_are(&collector, &requests);
-    let strangers: [Asked; 6] = [
-        (404, "POST", "/api/v1/incidents/9/acknowledge", &[operator], b""),
-        (403, "POST", "/api/v1/incidents/9/acknowledge", &[viewer], b""),
-        (404, "GET", "/../../etc/passwd", &[operator], b""),
-        (421, "GET", "/", &["Host: evil.example"], b""),
-        (
-            403,
-            "POST",
-            "/api/v1/silences",
-            &[operator, json, "Origin: http://evil.example"],
-            b"{}",
-        ),
-        (
-            403,
-            "GET",
-            "/api/v1/workers",
-            &[viewer, "Sec-Fetch-Site: cross-site"],
-            b"",
-        ),
-    ];
-    answers_are(&collector, &strangers);
+    strangers_requests(&collector, operator, viewer, json);
     let verified = plimsoll()
         .args(["audit", "verify", "--data"])
         .arg(folder.path())
