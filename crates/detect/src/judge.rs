@@ -145,11 +145,13 @@ pub(crate) fn grows(fitted: &Fitted, effect: &Effect, window: Window, room_bytes
         && !hasty(fitted, effect, window, room_bytes)
 }
 
-/// Whether growth that was established before still goes on, as far as can be told.
+/// Whether growth that was established before still goes on, as far as can be told: an interval that
+/// reaches down to no growth tells it no longer.
 pub(crate) fn still_grows(fitted: &Fitted, effect: &Effect) -> bool {
     let trend = &fitted.trend;
     let least = effect.on(fitted);
     !bent(trend)
+        && trend.low > 0.0
         && trend.estimate > HELD_SHARE * least
         && trend.late.high > least
         && trend.late.estimate > REAL_SHARE * least
