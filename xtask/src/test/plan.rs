@@ -28,11 +28,12 @@ pub struct Step {
 /// The steps of `extent`.
 pub fn steps(root: &Path, extent: Extent) -> anyhow::Result<Vec<Step>> {
     let end_to_end = names_in(&root.join("crates/plimsoll/tests"), ".rs")?;
-    let agent_tests = names_in(&root.join("agents/node/test"), ".test.cjs")?;
-    Ok(plan(extent, &end_to_end, &agent_tests))
+    let agent_tests = paths_in(root, "agents/node/test", ".test.cjs")?;
+    let helper_tests = paths_in(root, "agents/npm/test", ".test.cjs")?;
+    Ok(plan(extent, &end_to_end, &agent_tests, &helper_tests))
 }
 
-fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<Step> {
+fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String], helper_tests: &[String]) -> Vec<Step> {
     let mut steps = vec![
         step("format", "cargo fmt --all --check -- -l", &[]),
         step("tidy", "", &[]),
@@ -58,7 +59,8 @@ fn plan(extent: Extent, end_to_end: &[String], agent_tests: &[String]) -> Vec<St
             "npm install --no-audit --no-fund --no-package-lock --loglevel=error --prefix agents/node/test/packages",
             &[Need::Npm],
         ),
-        agent_step(agent_tests),
+        node_step("node agent", &[Need::Node, Need::Npm], agent_tests),
+        node_step("npm helper", &[Need::Node], helper_tests),
     ];
     if extent == Extent::All {
         steps.push(step(
@@ -103,14 +105,19 @@ fn binary_tests(end_to_end: &[String]) -> Step {
 }
 
 /// Files are named one by one: what a folder means to `node --test` changed between versions.
-fn agent_step(agent_tests: &[String]) -> Step {
-    let mut run = step("node agent", "node --test", &[Need::Node, Need::Npm]);
-    run.command.extend(
-        agent_tests
-            .iter()
-            .map(|name| format!("agents/node/test/{name}.test.cjs")),
-    );
+fn node_step(name: &'static str, needs: &'static [Need], paths: &[String]) -> Step {
+    let mut run = step(name, "node --test", needs);
+    run.command.extend_from_slice(paths);
     run
+}
+
+/// Files in `folder` below `root` that end with `ending`, from `root` on.
+fn paths_in(root: &Path, folder: &str, ending: &str) -> anyhow::Result<Vec<String>> {
+    let names = names_in(&root.join(folder), ending)?;
+    Ok(names
+        .iter()
+        .map(|name| format!("{folder}/{name}{ending}"))
+        .collect())
 }
 
 /// Names of the files in `folder` that end with `ending`, without it.
@@ -131,12 +138,11 @@ mod tests {
     #[test]
     fn slow_tests_come_last_or_not_at_all() {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let (end_to_end, agent) = (
-            names(&["bad_input", "bullmq", "fixtures", "new_one"]),
-            names(&["jobs"]),
-        );
-        let fast = plan(Extent::Fast, &end_to_end, &agent);
-        let all = plan(Extent::All, &end_to_end, &agent);
+        let end_to_end = names(&["bad_input", "bullmq", "fixtures", "new_one"]);
+        let agent = names(&["agents/node/test/jobs.test.cjs"]);
+        let helper = names(&["agents/npm/test/slope.test.cjs"]);
+        let fast = plan(Extent::Fast, &end_to_end, &agent, &helper);
+        let all = plan(Extent::All, &end_to_end, &agent, &helper);
         assert_eq!(all[..fast.len()], fast[..]);
         let slow: Vec<_> = all[fast.len()..]
             .iter()
@@ -155,10 +161,12 @@ mod tests {
             binary.command.join(" "),
             "cargo test -p plimsoll --no-fail-fast --bins --test bad_input --test new_one"
         );
-        let agent = fast.iter().find(|step| step.name == "node agent").unwrap();
-        assert_eq!(
-            agent.command.join(" "),
-            "node --test agents/node/test/jobs.test.cjs"
-        );
+        for (name, command) in [
+            ("node agent", "node --test agents/node/test/jobs.test.cjs"),
+            ("npm helper", "node --test agents/npm/test/slope.test.cjs"),
+        ] {
+            let step = fast.iter().find(|step| step.name == name).unwrap();
+            assert_eq!(step.command.join(" "), command);
+        }
     }
 }

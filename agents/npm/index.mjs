@@ -1,0 +1,3 @@
+import plimsoll from './index.cjs';
+
+export const { assertNoLeak } = plimsoll;
