@@ -60,6 +60,7 @@ fn as_json(changes: &[TypeChange], suspects: &[Suspect], limit: Option<usize>) -
     let without_rates = |suspect: &Suspect| Suspect {
         count_per_job: None,
         bytes_per_job: None,
+        explanation: gained(suspect),
         ..suspect.clone()
     };
     let suspects: Vec<Suspect> = suspects.iter().map(without_rates).collect();
@@ -68,6 +69,20 @@ fn as_json(changes: &[TypeChange], suspects: &[Suspect], limit: Option<usize>) -
         "types": types.collect::<Vec<_>>(),
         "suspects": suspects,
     }))
+}
+
+/// The rates of a study whose one step counts as one job are what was gained in it.
+fn gained(suspect: &Suspect) -> String {
+    let holder = suspect.holder.as_deref().unwrap_or(&suspect.type_name);
+    let count = suspect.count_per_job.unwrap_or_default().round() as i64;
+    let bytes = suspect.bytes_per_job.unwrap_or_default();
+    format!(
+        "`{holder}` gained {} {} and {} from the first dump to the second. With a third and the jobs done, \
+         `plimsoll heap growth` tells whether it goes on.",
+        grouped(count.unsigned_abs()),
+        suspect.type_name,
+        HumanBytes(bytes),
+    )
 }
 
 fn as_text(changes: &[TypeChange], suspects: &[Suspect], args: &DiffArgs) -> String {
